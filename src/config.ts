@@ -1,0 +1,248 @@
+import { readFileSync } from "node:fs";
+import { MillraceError } from "./errors.ts";
+
+/** A kind of value: how its text is read, and what is allowed in the words of an error message. */
+interface Kind<T> {
+  readonly allowed: string;
+  read(text: string): T | undefined;
+}
+interface Setting<T> extends Kind<T> {
+  readonly default: T;
+  readonly sentence: string;
+  readonly secret: boolean;
+}
+
+const integer = (minimum: number, maximum: number): Kind<number> => ({
+  allowed: `an integer from ${minimum} to ${maximum}`,
+  read: (text) => {
+    const value = /^-?\d+$/.test(text) ? Number(text) : Number.NaN;
+    return value >= minimum && value <= maximum ? value : undefined;
+  },
+});
+const port = integer(0, 65_535);
+const matching = (pattern: RegExp, allowed: string): Kind<string> => ({
+  allowed,
+  read: (text) => (pattern.test(text) ? text : undefined),
+});
+const choice = <const T extends string>(...choices: readonly T[]): Kind<T> => ({
+  allowed: choices.map((one) => `'${one}'`).join(" or "),
+  read: (text) => choices.find((one) => one === text),
+});
+/** Items parted by commas; an empty text is an empty list. */
+const list = (item: RegExp, allowed: string): Kind<readonly string[]> => ({
+  allowed: `a comma-separated list of ${allowed}`,
+  read: (text) => {
+    const items = text.split(",").map((one) => one.trim());
+    if (text.trim() === "") return [];
+    return items.every((one) => item.test(one)) ? items : undefined;
+  },
+});
+
+const setting = <T>(kind: Kind<T>, fallback: T, sentence: string): Setting<T> => ({
+  ...kind,
+  default: fallback,
+  sentence,
+  secret: false,
+});
+const secret = <T>(kind: Kind<T>, fallback: T, sentence: string): Setting<T> => ({
+  ...setting(kind, fallback, sentence),
+  secret: true,
+});
+
+const MIB = 1024 * 1024;
+const HOUR_MS = 3_600_000;
+
+/** Every setting once. `collectorPort` is the variable MILLRACE_COLLECTOR_PORT and the flag --collector-port. */
+export const settings = {
+  host: setting(
+    matching(/^[\w.:-]+$/, "an address to listen on"),
+    "127.0.0.1",
+    "Address that every server listens on.",
+  ),
+  collectorPort: setting(port, 3000, "Port of the collector."),
+  queryPort: setting(port, 3001, "Port of the query API."),
+  adminPort: setting(port, 9090, "Port of /metrics, /healthz and /readyz."),
+  brokerUrl: secret(matching(/^embedded:$/, "'embedded:'"), "embedded:", "Where the broker is."),
+  storeUrl: secret(matching(/^embedded:$/, "'embedded:'"), "embedded:", "Where the store is."),
+  dataDir: setting(matching(/./, "a folder"), "./data", "Folder of the embedded broker's and store's files."),
+
+  eventMaxBytes: setting(integer(256, 16 * MIB), 64 * 1024, "Longest body of POST /event, in bytes."),
+  batchMaxBytes: setting(
+    integer(1024, 16 * MIB),
+    5 * MIB,
+    "Longest body of POST /events, in bytes, before and after inflation.",
+  ),
+  batchMaxEvents: setting(integer(1, 100_000), 10_000, "Most events in one POST /events."),
+  unknownFields: setting(
+    choice("reject", "ignore"),
+    "reject",
+    "Whether an event with a field that is not known is rejected, or taken without that field.",
+  ),
+  maxFutureMs: setting(
+    integer(0, 720 * HOUR_MS),
+    24 * HOUR_MS,
+    "How far ahead of this clock an event's timestamp may be, in milliseconds.",
+  ),
+  messageMaxEvents: setting(
+    integer(1, 100_000),
+    1000,
+    "How many events the collector groups into one message before it starts the next; one request is never split.",
+  ),
+  unconfirmedMaxBytes: setting(
+    integer(MIB, 4096 * MIB),
+    32 * MIB,
+    "Bytes of requests in hand (arriving, or not yet confirmed by the broker) above which the answer is 503.",
+  ),
+  confirmTimeoutMs: setting(
+    integer(100, 600_000),
+    5000,
+    "Longest wait for a publisher confirm, in milliseconds, before the answer is 503.",
+  ),
+  requestTimeoutMs: setting(
+    integer(100, 600_000),
+    30_000,
+    "Longest time a request may take to arrive, in milliseconds, before its connection is closed.",
+  ),
+  writeKeyHashes: secret(
+    list(/^[0-9a-f]{64}$/, "SHA-256 hashes in lower-case hexadecimal"),
+    [] as readonly string[],
+    "Hashes of the keys that may write (see `millrace key`); without any, anyone may.",
+  ),
+  corsOrigins: setting(
+    list(/^(\*|https?:\/\/[^\s/]+)$/, "origins such as https://example.org, or *"),
+    [] as readonly string[],
+    "Origins whose pages may post events; with any, `text/plain` bodies are read as JSON too.",
+  ),
+  rateLimitPerSecond: setting(
+    integer(0, 1_000_000),
+    0,
+    "Requests a second that one write key (or address, without keys) may make of one collector; 0 for no limit.",
+  ),
+
+  prefetch: setting(integer(1, 10_000), 64, "Most unsettled deliveries that a worker holds."),
+  maxAttempts: setting(integer(1, 1000), 20, "Attempts after which a delivery becomes a dead letter."),
+  retryDelayMs: setting(
+    integer(1, HOUR_MS),
+    1000,
+    "Wait before the second attempt, in milliseconds; it doubles with each further one, up to a minute.",
+  ),
+  knownNames: setting(
+    integer(0, 10_000_000),
+    100_000,
+    "Usernames that the accountName worker keeps in memory.",
+  ),
+  dedupWindowMs: setting(
+    integer(60_000, 720 * HOUR_MS),
+    24 * HOUR_MS,
+    "How long event ids and message ids are remembered, in milliseconds.",
+  ),
+  keepDays: setting(integer(1, 3650), 30, "Days that are kept as days before they are merged into months."),
+  sweepIntervalMs: setting(
+    integer(100, HOUR_MS),
+    10_000,
+    "Pause between two rounds of expiry and month merge, in milliseconds.",
+  ),
+  backlogMaxBytes: setting(
+    integer(MIB, 2 ** 50),
+    4096 * MIB,
+    "Size of the embedded broker's file, in bytes, above which it refuses messages.",
+  ),
+
+  queryMaxRows: setting(integer(1, 100_000), 1000, "Most rows in one answer of the query API."),
+  drainTimeoutMs: setting(
+    integer(0, 600_000),
+    10_000,
+    "Longest time between SIGTERM and exit, in milliseconds, in which work in hand is finished.",
+  ),
+  logLevel: setting(
+    choice("debug", "info", "warn", "error"),
+    "info",
+    "Least severe log line that is written.",
+  ),
+  logFormat: setting(
+    choice("auto", "json", "pretty"),
+    "auto",
+    "Form of the log: pretty on a terminal and JSON elsewhere with auto.",
+  ),
+} as const;
+
+type Settings = typeof settings;
+export type SettingName = keyof Settings;
+export type Config = { readonly [K in SettingName]: Settings[K] extends Setting<infer T> ? T : never };
+
+export const settingNames = Object.keys(settings) as SettingName[];
+
+export function variableOf(name: SettingName): string {
+  return `MILLRACE_${name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+}
+export function flagOf(name: SettingName): string {
+  return `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+/** Variables of ours that are no settings. */
+const otherVariables = /^MILLRACE_(TEST_\w+|PARTS_CACHE)$/;
+
+/**
+ * Defaults, then the environment, then flags; checked whole. A secret also comes from the file that `<VARIABLE>_FILE` names.
+ * An empty variable counts as unset.
+ * @throws MillraceError INVALID_SETTING, with a line for each fault.
+ */
+export function readConfig(
+  environment: Readonly<Record<string, string | undefined>>,
+  flags: Readonly<Partial<Record<SettingName, string>>>,
+): Config {
+  const faults = unknownVariables(environment);
+  const config: Record<string, unknown> = {};
+  for (const name of settingNames) {
+    const one: Setting<unknown> = settings[name];
+    const from = flags[name] === undefined ? variableOf(name) : flagOf(name);
+    try {
+      const text = flags[name] ?? textOf(name, environment);
+      const value = text === undefined ? one.default : one.read(text);
+      if (value === undefined) {
+        faults.push(`${from} is ${one.secret ? "***" : JSON.stringify(text)}; it must be ${one.allowed}`);
+      }
+      config[name] = value;
+    } catch (cause) {
+      faults.push(
+        `${variableOf(name)}_FILE cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
+      );
+    }
+  }
+  if (faults.length > 0) throw new MillraceError("INVALID_SETTING", faults.join("\n"));
+  return Object.freeze(config) as Config;
+}
+
+function textOf(
+  name: SettingName,
+  environment: Readonly<Record<string, string | undefined>>,
+): string | undefined {
+  const file = environment[`${variableOf(name)}_FILE`];
+  if (settings[name].secret && file !== undefined && file !== "") return readFileSync(file, "utf8").trim();
+  const text = environment[variableOf(name)];
+  return text === "" ? undefined : text;
+}
+
+function unknownVariables(environment: Readonly<Record<string, string | undefined>>): string[] {
+  const known = new Set(
+    settingNames.flatMap((name) => {
+      const variable = variableOf(name);
+      return settings[name].secret ? [variable, `${variable}_FILE`] : [variable];
+    }),
+  );
+  return Object.keys(environment)
+    .filter((key) => key.startsWith("MILLRACE_") && !known.has(key) && !otherVariables.test(key))
+    .map((key) => `${key} is not a setting; see \`millrace config\` for those there are`);
+}
+
+/** The effective values as text, with secrets that were set shown as ***. */
+export function shownConfig(
+  config: Config,
+): readonly { readonly name: SettingName; readonly value: string }[] {
+  return settingNames.map((name) => {
+    const value = config[name];
+    const text = Array.isArray(value) ? value.join(",") : String(value);
+    const masked = settings[name].secret && value !== settings[name].default;
+    return { name, value: masked ? "***" : text };
+  });
+}

@@ -1,0 +1,102 @@
+import Type from "typebox";
+import { Compile } from "typebox/compile";
+import { MillraceError } from "../errors.ts";
+import { checkEvent } from "./event.ts";
+
+/** A valid event with the instant it counts for: the client's timestamp, or the time of its acceptance. */
+export interface AcceptedEvent {
+  readonly username: string;
+  readonly metric: string;
+  readonly count: number;
+  readonly atMs: number;
+  readonly id: string | undefined;
+}
+
+/** Events that travel together under one immutable message id: the unit of redelivery and of idempotence. */
+export interface Envelope {
+  readonly id: string;
+  readonly events: readonly AcceptedEvent[];
+}
+
+/** What a broker carries: bytes that say what they are. */
+export interface Message {
+  /** 1 to 255 characters; the same for every delivery of this message. */
+  readonly id: string;
+  readonly contentType: string;
+  readonly body: Uint8Array;
+}
+
+export const envelopeContentType = "application/vnd.millrace.envelope+json";
+const schema = "millrace.envelope/1";
+const fields = ["username", "metric", "count", "at", "id"] as const;
+
+const EnvelopeBody = Compile(
+  Type.Object({
+    schema: Type.Literal(schema),
+    id: Type.String({ minLength: 1 }),
+    fields: Type.Tuple(fields.map((field) => Type.Literal(field))),
+    events: Type.Array(
+      Type.Union([
+        Type.Tuple([Type.String(), Type.String(), Type.Integer(), Type.Integer()]),
+        Type.Tuple([Type.String(), Type.String(), Type.Integer(), Type.Integer(), Type.String()]),
+      ]),
+    ),
+  }),
+);
+
+/** Version 1: JSON that names its schema and its columns, then a row an event; a row without an id is one shorter. */
+export function encodeEnvelope(envelope: Envelope): Message {
+  const events = envelope.events.map((event) =>
+    event.id === undefined
+      ? [event.username, event.metric, event.count, event.atMs]
+      : [event.username, event.metric, event.count, event.atMs, event.id],
+  );
+  const body = Buffer.from(JSON.stringify({ schema, id: envelope.id, fields, events }));
+  return { id: envelope.id, contentType: envelopeContentType, body };
+}
+
+/**
+ * Reads our own envelopes, and a plain `application/json` message of one event with a timestamp from any other producer.
+ * @throws MillraceError MESSAGE_UNREADABLE, with the reason, for all else.
+ */
+export function decodeMessage(message: Message): Envelope {
+  const type = message.contentType.split(";", 1)[0]?.trim().toLowerCase();
+  if (type !== envelopeContentType && type !== "application/json") {
+    throw new MillraceError("MESSAGE_UNREADABLE", `content type ${JSON.stringify(message.contentType)}`);
+  }
+  const value = parse(message.body);
+  return type === envelopeContentType ? fromEnvelope(value) : fromPlainEvent(value, message.id);
+}
+
+function parse(body: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));
+  } catch (cause) {
+    throw new MillraceError("MESSAGE_UNREADABLE", "the body is not JSON in UTF-8", { cause });
+  }
+}
+
+function fromEnvelope(value: unknown): Envelope {
+  if (!EnvelopeBody.Check(value)) {
+    throw new MillraceError("MESSAGE_UNREADABLE", `the body is not of schema ${schema}`);
+  }
+  const events = value.events.map(([username, metric, count, atMs, id]) => ({
+    username,
+    metric,
+    count,
+    atMs,
+    id,
+  }));
+  return { id: value.id, events };
+}
+
+function fromPlainEvent(value: unknown, messageId: string): Envelope {
+  // The timestamp was judged by its producer's clock; ours would answer differently at each delivery.
+  const checked = checkEvent(value, { unknownFields: "ignore", maxFutureMs: 0 }, Number.POSITIVE_INFINITY);
+  if (!checked.ok) {
+    throw new MillraceError("MESSAGE_UNREADABLE", checked.faults.map((fault) => fault.detail).join("; "));
+  }
+  const { atMs, ...event } = checked.event;
+  if (atMs === undefined) throw new MillraceError("MESSAGE_UNREADABLE", "timestamp is missing");
+  return { id: messageId, events: [{ ...event, atMs }] };
+}

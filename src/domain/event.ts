@@ -1,0 +1,157 @@
+import Type from "typebox";
+import { Compile } from "typebox/compile";
+
+/** A valid event as a client sent it. `atMs` is the client's timestamp, in milliseconds since 1970. */
+export interface Event {
+  readonly username: string;
+  readonly metric: string;
+  readonly count: number;
+  readonly id: string | undefined;
+  readonly atMs: number | undefined;
+}
+
+/** One thing wrong with one field. `pointer` is a JSON pointer (RFC 6901) into what was sent. */
+export interface Fault {
+  readonly pointer: string;
+  readonly detail: string;
+}
+
+export type Checked =
+  | { readonly ok: true; readonly event: Event }
+  | { readonly ok: false; readonly faults: readonly Fault[] };
+
+export interface EventRules {
+  readonly unknownFields: "reject" | "ignore";
+  /** How far ahead of the server's clock a client's timestamp may be, in milliseconds. */
+  readonly maxFutureMs: number;
+}
+
+const NAME_MAX = 256;
+/** Below this a number is more likely seconds than milliseconds: it would be before March 1973. */
+const EARLIEST_NUMERIC_MS = 100_000_000_000;
+
+const nameRule = `a string of 1 to ${NAME_MAX} characters, none of them NUL`;
+/** What each field may hold, in the words of an error message and of the API's description. */
+const allowed = {
+  username: nameRule,
+  metric: nameRule,
+  count: `an integer from ${Number.MIN_SAFE_INTEGER} to ${Number.MAX_SAFE_INTEGER}`,
+  id: nameRule,
+  timestamp: "an RFC 3339 date and time or milliseconds since 1970, not in the future",
+} as const;
+
+const name = (description: string) => Type.String({ minLength: 1, maxLength: NAME_MAX, description });
+const eventFields = {
+  username: name(allowed.username),
+  metric: name(allowed.metric),
+  count: Type.Integer({
+    minimum: Number.MIN_SAFE_INTEGER,
+    maximum: Number.MAX_SAFE_INTEGER,
+    description: allowed.count,
+  }),
+  id: Type.Optional(name(allowed.id)),
+  timestamp: Type.Optional(Type.Union([Type.String(), Type.Integer()], { description: allowed.timestamp })),
+} as const;
+
+/** The JSON schema of an event, for routes and OpenAPI. */
+export const EventSchema = Type.Object(eventFields, { additionalProperties: false });
+const OpenEventSchema = Type.Object(eventFields);
+
+const strict = Compile(EventSchema);
+const open = Compile(OpenEventSchema);
+const fieldNames = Object.keys(eventFields) as (keyof typeof eventFields)[];
+const required: ReadonlySet<string> = new Set(["username", "metric", "count"]);
+const fieldCheck = Object.fromEntries(fieldNames.map((field) => [field, Compile(eventFields[field])]));
+
+/** Takes any JSON value; answers the event, or every fault in it, one a field. */
+export function checkEvent(value: unknown, rules: EventRules, nowMs: number): Checked {
+  const shape = rules.unknownFields === "reject" ? strict : open;
+  if (!shape.Check(value)) return { ok: false, faults: faultsOf(value, rules, nowMs) };
+  const atMs = value.timestamp === undefined ? undefined : instantOf(value.timestamp);
+  const bad =
+    textFault(value.username) ??
+    textFault(value.metric) ??
+    (value.id === undefined ? undefined : textFault(value.id)) ??
+    (value.timestamp === undefined ? undefined : timestampFault(atMs, rules, nowMs));
+  if (bad !== undefined) return { ok: false, faults: faultsOf(value, rules, nowMs) };
+  return {
+    ok: true,
+    // A fresh object of known shape: nothing of the request outlives it. `+ 0` turns -0 into 0.
+    event: { username: value.username, metric: value.metric, count: value.count + 0, id: value.id, atMs },
+  };
+}
+
+function faultsOf(value: unknown, rules: EventRules, nowMs: number): readonly Fault[] {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    return [{ pointer: "", detail: `the event is ${shown(value)}; it must be a JSON object` }];
+  }
+  const given = new Map<string, unknown>(Object.entries(value));
+  const faults: Fault[] = [];
+  for (const field of fieldNames) {
+    const at = { pointer: `/${field}` };
+    const rule = `it must be ${allowed[field]}`;
+    if (!given.has(field)) {
+      if (required.has(field)) faults.push({ ...at, detail: `${field} is missing; ${rule}` });
+      continue;
+    }
+    const content = given.get(field);
+    const fault = fieldCheck[field]?.Check(content)
+      ? contentFault(field, content, rules, nowMs)
+      : `is ${shown(content)}`;
+    if (fault !== undefined) faults.push({ ...at, detail: `${field} ${fault}; ${rule}` });
+  }
+  if (rules.unknownFields === "reject") {
+    for (const key of given.keys()) {
+      if (fieldNames.some((field) => field === key)) continue;
+      const detail = `${shown(key)} is not a field of an event; the fields are ${fieldNames.join(", ")}`;
+      faults.push({ pointer: `/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`.slice(0, 128), detail });
+    }
+  }
+  return faults;
+}
+
+function contentFault(field: string, content: unknown, rules: EventRules, nowMs: number): string | undefined {
+  if (field === "timestamp") return timestampFault(instantOf(content as string | number), rules, nowMs);
+  return typeof content === "string" ? textFault(content) : undefined;
+}
+
+/** What stores cannot hold, and lengths in code points (a schema may count clusters, which have no bound). */
+function textFault(text: string): string | undefined {
+  if (text.includes("\0")) return "holds a NUL character";
+  if (!text.isWellFormed()) return "holds half of a surrogate pair";
+  if (text.length > NAME_MAX && (text.length > 2 * NAME_MAX || Array.from(text).length > NAME_MAX)) {
+    return `is longer than ${NAME_MAX} characters`;
+  }
+  return undefined;
+}
+
+function timestampFault(atMs: number | undefined, rules: EventRules, nowMs: number): string | undefined {
+  if (atMs === undefined) return "is no such instant";
+  return atMs > nowMs + rules.maxFutureMs ? "is in the future" : undefined;
+}
+
+const rfc3339 =
+  /^(\d{4})-(\d{2})-(\d{2})[Tt ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$/;
+
+/** Milliseconds since 1970, or undefined where the text or number names no instant since then. */
+function instantOf(value: string | number): number | undefined {
+  if (typeof value === "number") return value >= EARLIEST_NUMERIC_MS && value <= 8.64e15 ? value : undefined;
+  const parts = rfc3339.exec(value);
+  if (parts === null) return undefined;
+  const [year, month, day] = [Number(parts[1]), Number(parts[2]), Number(parts[3])];
+  // Date.parse would carry 31 February over into March.
+  if (month < 1 || month > 12 || day < 1 || day > new Date(Date.UTC(year, month, 0)).getUTCDate()) {
+    return undefined;
+  }
+  const atMs = Date.parse(value.replace(" ", "T").toUpperCase());
+  return atMs >= 0 ? atMs : undefined;
+}
+
+/** A value as an error message may quote it: JSON, cut to 60 characters. */
+function shown(value: unknown): string {
+  if (typeof value === "object" && value !== null) return Array.isArray(value) ? "an array" : "an object";
+  if (typeof value === "number" && !Number.isFinite(value)) return "a number out of range";
+  if (value === "") return "empty";
+  const text = JSON.stringify(value) ?? "undefined";
+  return text.length > 60 ? `${text.slice(0, 60).toWellFormed()}…` : text;
+}

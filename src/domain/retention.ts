@@ -1,0 +1,14 @@
+import { DAY_MS, dayOf } from "./distinct-name.ts";
+
+const HOUR_SECONDS = 3600;
+
+/** The seconds that the hourly log shows at an instant: `after < second <= upTo`. */
+export function hourWindow(nowMs: number): { readonly after: number; readonly upTo: number } {
+  const upTo = Math.floor(nowMs / 1000);
+  return { after: upTo - HOUR_SECONDS, upTo };
+}
+
+/** Days before this one are merged into months: those more than `keepDays` days old. */
+export function firstDayKept(nowMs: number, keepDays: number): string {
+  return dayOf(nowMs - keepDays * DAY_MS);
+}
