@@ -180,7 +180,7 @@ export function flagOf(name: SettingName): string {
 }
 
 /** Variables of ours that are no settings. */
-const otherVariables = /^MILLRACE_(TEST_\w+|PARTS_CACHE)$/;
+const otherVariables = /^MILLRACE_(WRITE_KEY|TEST_\w+|PARTS_CACHE)$/;
 
 /**
  * Defaults, then the environment, then flags; checked whole. A secret also comes from the file that `<VARIABLE>_FILE` names.

@@ -38,16 +38,24 @@ export interface ErrorFacts {
 }
 export type ErrorCode = keyof typeof errorTable;
 
+/** One thing wrong with what a client sent. `pointer` is a JSON pointer (RFC 6901) into it. */
+export interface Fault {
+  readonly pointer: string;
+  readonly detail: string;
+}
+
 export class MillraceError extends Error {
   readonly code: ErrorCode;
   /** One sentence on this case, fit for the client; undefined where the title says it all. */
   readonly detail: string | undefined;
+  readonly faults: readonly Fault[];
 
-  constructor(code: ErrorCode, detail?: string, options?: ErrorOptions) {
+  constructor(code: ErrorCode, detail?: string, options: ErrorOptions & { faults?: readonly Fault[] } = {}) {
     super(detail === undefined ? errorTable[code].title : `${errorTable[code].title}: ${detail}`, options);
     this.name = "MillraceError";
     this.code = code;
     this.detail = detail;
+    this.faults = options.faults ?? [];
   }
 
   get facts(): ErrorFacts {
@@ -56,7 +64,7 @@ export class MillraceError extends Error {
 }
 
 /** Anything thrown, as one of ours: what is not a MillraceError becomes `code` with the original as its cause. */
-export function asMillraceError(thrown: unknown, code: ErrorCode = "INTERNAL"): MillraceError {
+export function asMillraceError(thrown: unknown, code: ErrorCode): MillraceError {
   if (thrown instanceof MillraceError) return thrown;
   return new MillraceError(code, thrown instanceof Error ? thrown.message : String(thrown), {
     cause: thrown,

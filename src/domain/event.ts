@@ -1,5 +1,7 @@
-import Type from "typebox";
+import { Type } from "typebox";
 import { Compile } from "typebox/compile";
+import type { Fault } from "../errors.ts";
+import { instantOf } from "./instant.ts";
 
 /** A valid event as a client sent it. `atMs` is the client's timestamp, in milliseconds since 1970. */
 export interface Event {
@@ -8,12 +10,6 @@ export interface Event {
   readonly count: number;
   readonly id: string | undefined;
   readonly atMs: number | undefined;
-}
-
-/** One thing wrong with one field. `pointer` is a JSON pointer (RFC 6901) into what was sent. */
-export interface Fault {
-  readonly pointer: string;
-  readonly detail: string;
 }
 
 export type Checked =
@@ -27,8 +23,6 @@ export interface EventRules {
 }
 
 const NAME_MAX = 256;
-/** Below this a number is more likely seconds than milliseconds: it would be before March 1973. */
-const EARLIEST_NUMERIC_MS = 100_000_000_000;
 
 const nameRule = `a string of 1 to ${NAME_MAX} characters, none of them NUL`;
 /** What each field may hold, in the words of an error message and of the API's description. */
@@ -128,23 +122,6 @@ function textFault(text: string): string | undefined {
 function timestampFault(atMs: number | undefined, rules: EventRules, nowMs: number): string | undefined {
   if (atMs === undefined) return "is no such instant";
   return atMs > nowMs + rules.maxFutureMs ? "is in the future" : undefined;
-}
-
-const rfc3339 =
-  /^(\d{4})-(\d{2})-(\d{2})[Tt ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$/;
-
-/** Milliseconds since 1970, or undefined where the text or number names no instant since then. */
-function instantOf(value: string | number): number | undefined {
-  if (typeof value === "number") return value >= EARLIEST_NUMERIC_MS && value <= 8.64e15 ? value : undefined;
-  const parts = rfc3339.exec(value);
-  if (parts === null) return undefined;
-  const [year, month, day] = [Number(parts[1]), Number(parts[2]), Number(parts[3])];
-  // Date.parse would carry 31 February over into March.
-  if (month < 1 || month > 12 || day < 1 || day > new Date(Date.UTC(year, month, 0)).getUTCDate()) {
-    return undefined;
-  }
-  const atMs = Date.parse(value.replace(" ", "T").toUpperCase());
-  return atMs >= 0 ? atMs : undefined;
 }
 
 /** A value as an error message may quote it: JSON, cut to 60 characters. */

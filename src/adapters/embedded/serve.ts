@@ -1,0 +1,119 @@
+import type { DatabaseSync } from "node:sqlite";
+import { parentPort, receiveMessageOnPort } from "node:worker_threads";
+import { asMillraceError, type ErrorCode, MillraceError } from "../../errors.ts";
+
+export type Operations = Readonly<Record<string, (...args: never[]) => unknown>>;
+export interface Call {
+  readonly id: number;
+  readonly operation: string;
+  readonly args: readonly unknown[];
+}
+export interface Answer {
+  readonly replies: readonly Reply[];
+  readonly pushed: readonly unknown[];
+}
+type Reply =
+  | { readonly id: number; readonly value: unknown }
+  | { readonly id: number; readonly code: ErrorCode; readonly detail: string | undefined };
+
+/** What a database thread serves. */
+export interface Service {
+  readonly database: DatabaseSync;
+  /** A reader sees one state of the database in all calls of a transaction, and never waits for a writer. */
+  readonly mode: "write" | "read";
+  readonly operations: Operations;
+  /** The error of an operation that failed for an unforeseen reason, such as a full disk. */
+  readonly code: ErrorCode;
+  /** Work that rides in the transaction after the calls; what it answers runs once that is committed, and gives pushes. */
+  readonly ride?: () => () => readonly unknown[];
+  /** Runs when the transaction was rolled back, to forget what its calls left in memory. */
+  readonly rolledBack?: () => void;
+  /** Runs `ride` this often even when no call arrives, in milliseconds. */
+  readonly rideEveryMs?: number;
+  /** Runs before the database is closed. */
+  readonly close?: () => void;
+}
+
+/** At most this many calls share a commit: it bounds the wait of the first, in the worst case. */
+const MAX_CALLS_A_COMMIT = 512;
+
+/** Serves calls until told to close. The calls that arrived during one commit share the next (group commit). */
+export function serve(service: Service): void {
+  const port = parentPort;
+  if (port === null) throw new Error("serve runs in a thread");
+  const post = (answer: Answer) => {
+    if (answer.replies.length > 0 || answer.pushed.length > 0) port.postMessage(answer);
+  };
+  const timer =
+    service.rideEveryMs === undefined
+      ? undefined
+      : setInterval(() => post({ replies: [], pushed: ridden(service) }), service.rideEveryMs);
+  port.on("message", (first: Call | "close") => {
+    const calls: Call[] = [];
+    let next: Call | "close" | undefined = first;
+    while (next !== undefined && next !== "close") {
+      calls.push(next);
+      next = calls.length < MAX_CALLS_A_COMMIT ? receiveMessageOnPort(port)?.message : undefined;
+    }
+    if (calls.length > 0) post(answered(service, calls));
+    if (next !== "close") return;
+    clearInterval(timer);
+    service.close?.();
+    service.database.close();
+    port.close();
+  });
+}
+
+/** All calls in one transaction; if that fails, each in its own, so that one bad call cannot fail the rest. */
+function answered(service: Service, calls: readonly Call[]): Answer {
+  try {
+    return transaction(service, () => ({ replies: calls.map((call) => reply(service, call)), ride: true }));
+  } catch {
+    const replies = calls.map((call) => alone(service, call));
+    return { replies, pushed: ridden(service) };
+  }
+}
+
+function alone(service: Service, call: Call): Reply {
+  try {
+    return transaction(service, () => ({ replies: [reply(service, call)], ride: false })).replies[0] as Reply;
+  } catch (thrown) {
+    const error = asMillraceError(thrown, service.code);
+    return { id: call.id, code: error.code, detail: error.detail };
+  }
+}
+
+/** What `ride` has to push when no call brings it along; a failure leaves it for the next time. */
+function ridden(service: Service): readonly unknown[] {
+  try {
+    return transaction(service, () => ({ replies: [], ride: true })).pushed;
+  } catch {
+    return [];
+  }
+}
+
+function transaction(service: Service, work: () => { replies: Reply[]; ride: boolean }): Answer {
+  service.database.exec(service.mode === "write" ? "BEGIN IMMEDIATE" : "BEGIN");
+  try {
+    const { replies, ride } = work();
+    const committed = ride ? service.ride?.() : undefined;
+    service.database.exec("COMMIT");
+    return { replies, pushed: committed?.() ?? [] };
+  } catch (error) {
+    // A failed COMMIT on a full disk has rolled back by itself.
+    if (service.database.isTransaction) service.database.exec("ROLLBACK");
+    service.rolledBack?.();
+    throw error;
+  }
+}
+
+/** A MillraceError is a refusal before anything was written, and leaves the other calls of the transaction alone. */
+function reply(service: Service, call: Call): Reply {
+  const operation = service.operations[call.operation] as (...args: unknown[]) => unknown;
+  try {
+    return { id: call.id, value: operation(...call.args) };
+  } catch (thrown) {
+    if (!(thrown instanceof MillraceError)) throw thrown;
+    return { id: call.id, code: thrown.code, detail: thrown.detail };
+  }
+}

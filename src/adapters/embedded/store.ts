@@ -1,0 +1,42 @@
+import type { Store } from "../../ports/store.ts";
+import type { StoreReaderOperations } from "./store-reader.ts";
+import type { StoreWriterOperations } from "./store-writer.ts";
+import { Thread } from "./thread.ts";
+
+const open = (module: string): URL => new URL(module, import.meta.url);
+
+/** A store in a file: one SQLite database in `dataDir`, written by one thread and read by another beside it. */
+export async function openEmbeddedStore(dataDir: string): Promise<Store> {
+  const writer = new Thread<StoreWriterOperations>(
+    open("./store-writer.ts"),
+    dataDir,
+    "STORE_UNAVAILABLE",
+    () => {},
+  );
+  // One after the other: the first makes the tables.
+  await writer.call("ready");
+  const reader = new Thread<StoreReaderOperations>(
+    open("./store-reader.ts"),
+    dataDir,
+    "STORE_UNAVAILABLE",
+    () => {},
+  );
+  return {
+    claim: async (claim, nowMs) => new Set(await writer.call("claim", claim, nowMs)),
+    apply: (change, nowMs) => writer.call("apply", change, nowMs),
+    hourlyTotals: (nowMs) => reader.call("hourlyTotals", nowMs),
+    hourlyPerUser: (filter, nowMs) => reader.call("hourlyPerUser", filter, nowMs),
+    distinctNames: (filter) => reader.call("distinctNames", filter),
+    account: (username) => reader.call("account", username),
+    accounts: (filter) => reader.call("accounts", filter),
+    acquireLease: (name, holder, untilMs, nowMs) => writer.call("acquireLease", name, holder, untilMs, nowMs),
+    releaseLease: (name, holder) => writer.call("releaseLease", name, holder),
+    expireHourlyLog: (upToSecond, limit) => writer.call("expireHourlyLog", upToSecond, limit),
+    expireMarks: (beforeMs, limit) => writer.call("expireMarks", beforeMs, limit),
+    mergeMonths: (firstDayKept) => writer.call("mergeMonths", firstDayKept),
+    ready: () => writer.call("ready"),
+    async [Symbol.asyncDispose]() {
+      await Promise.all([writer[Symbol.asyncDispose](), reader[Symbol.asyncDispose]()]);
+    },
+  };
+}

@@ -1,0 +1,36 @@
+import { createRequire } from "node:module";
+import { type Logger, pino } from "pino";
+import type { Emit, SignalName, Signals } from "../../signals.ts";
+
+export interface LogSettings {
+  readonly logLevel: "debug" | "info" | "warn" | "error";
+  readonly logFormat: "auto" | "json" | "pretty";
+}
+
+/** JSON lines on stdout, or pretty ones on a terminal. Synchronous: nothing is lost when the process ends. */
+export function createLogger({ logLevel, logFormat }: LogSettings): Logger {
+  const pretty = logFormat === "pretty" || (logFormat === "auto" && process.stdout.isTTY);
+  const options = { level: logLevel, base: null, serializers: { error: pino.stdSerializers.errWithCause } };
+  if (!pretty) return pino(options, pino.destination({ fd: 1, sync: true }));
+  const prettyStream = createRequire(import.meta.url)("pino-pretty")({ sync: true, ignore: "pid,hostname" });
+  return pino(options, prettyStream);
+}
+
+/** Turns signals into log lines. The message is constant; what varies is a field. */
+export function createLogSubscriber(logger: Logger): Emit {
+  const subscribers: { readonly [K in SignalName]?: (fact: Signals[K]) => void } = {
+    "role.started": (fact) => logger.info(fact, "started"),
+    "role.stopped": (fact) => logger.info(fact, "stopped"),
+    "request.failed": (fact) => logger.error(fact, "request failed: see the error, this is a defect"),
+    "publish.failed": (fact) => logger.warn(fact, "publish failed: its clients were answered 503"),
+    "delivery.settled": (fact) => {
+      if (fact.outcome === "deadLetter") logger.error(fact, "dead letter: see millrace dead-letters list");
+      else if (fact.outcome === "retry") logger.warn(fact, "delivery failed: it will be tried again");
+      else logger.debug(fact, "delivery settled");
+    },
+    "store.waiting": (fact) => logger.warn(fact, "store unavailable: deliveries wait unsettled"),
+    "sweep.finished": (fact) => logger.debug(fact, "sweep finished"),
+    "sweep.failed": (fact) => logger.warn(fact, "sweep failed: the next round will do its work"),
+  };
+  return (name, fact) => subscribers[name]?.(fact);
+}

@@ -1,0 +1,128 @@
+import cors from "@fastify/cors";
+import rateLimit from "@fastify/rate-limit";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { encodeRows, rowsOf } from "../domain/envelope.ts";
+import { MillraceError } from "../errors.ts";
+import { createServer, describe } from "../http/server.ts";
+import { problemContentType, problemOf } from "../http/problem.ts";
+import type { Publisher } from "../ports/broker.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Emit } from "../signals.ts";
+import { type AcceptRules, acceptMany, acceptOne } from "./accept.ts";
+import { type Budget, Hold, readBody } from "./body.ts";
+import { RequestFigures } from "./debug-vars.ts";
+import { GroupCommit } from "./group-commit.ts";
+import { keyCheck } from "./keys.ts";
+import { debugVarsRoute, eventRoute, eventsRoute } from "./routes.ts";
+
+export interface CollectorSettings extends Omit<AcceptRules, "plainText"> {
+  readonly eventMaxBytes: number;
+  readonly batchMaxBytes: number;
+  readonly messageMaxEvents: number;
+  readonly unconfirmedMaxBytes: number;
+  readonly requestTimeoutMs: number;
+  readonly writeKeyHashes: readonly string[];
+  readonly corsOrigins: readonly string[];
+  readonly rateLimitPerSecond: number;
+}
+export interface CollectorParts {
+  readonly publisher: Publisher;
+  readonly clock: Clock;
+  /** A new message id: unique, and the same for no two messages ever. */
+  readonly newId: () => string;
+  readonly emit: Emit;
+}
+
+/** The HTTP server of the collector, not yet listening. A 2xx of it means durable. */
+export async function createCollector(
+  parts: CollectorParts,
+  settings: CollectorSettings,
+): Promise<FastifyInstance> {
+  const { clock, emit } = parts;
+  const server = createServer(settings, emit);
+  const budget: Budget = { maxBytes: settings.unconfirmedMaxBytes, usedBytes: 0 };
+  const figures = new RequestFigures();
+  const rules: AcceptRules = { ...settings, plainText: settings.corsOrigins.length > 0 };
+  const encode = (rows: readonly string[]) => encodeRows(parts.newId(), rows);
+  const group = new GroupCommit({ publisher: parts.publisher, encode, emit }, settings.messageMaxEvents);
+
+  await describe(
+    server,
+    "Millrace collector",
+    "Takes in events. A 2xx means durable; each event is counted once.",
+  );
+  if (settings.corsOrigins.length > 0) {
+    await server.register(cors, {
+      origin: settings.corsOrigins.includes("*") ? "*" : [...settings.corsOrigins],
+    });
+  }
+  // The handlers read and judge bodies themselves: bytes count against the budget as they arrive.
+  server.removeAllContentTypeParsers();
+  server.addContentTypeParser("*", (_request, _payload, done) => done(null));
+  server.setValidatorCompiler(() => () => true);
+
+  await server.register(async (ingest) => {
+    let keyOf: ((request: FastifyRequest) => string) | undefined;
+    if (settings.writeKeyHashes.length > 0) {
+      const check = keyCheck(settings.writeKeyHashes);
+      keyOf = (request) => check(request.headers.authorization);
+      ingest.addHook("onRequest", async (request) => void keyOf?.(request));
+    }
+    if (settings.rateLimitPerSecond > 0) {
+      await ingest.register(rateLimit, {
+        hook: "preHandler",
+        max: settings.rateLimitPerSecond,
+        timeWindow: 1000,
+        keyGenerator: (request) => keyOf?.(request) ?? request.ip,
+        errorResponseBuilder: (_request, { max }) =>
+          new MillraceError("RATE_LIMITED", `at most ${max} requests a second are taken`),
+      });
+    }
+    ingest.addHook("onResponse", (request, reply, done) => {
+      const seconds = reply.elapsedTime / 1000;
+      figures.add(reply.statusCode, seconds);
+      emit("request.answered", {
+        server: "collector",
+        route: request.routeOptions.url ?? "",
+        status: reply.statusCode,
+        seconds,
+      });
+      done();
+    });
+
+    ingest.post("/event", { schema: eventRoute }, async (request, reply) => {
+      using hold = new Hold(budget);
+      const body = await readBody(request.raw, settings.eventMaxBytes, hold);
+      const event = acceptOne(body, request.headers, rules, clock.now());
+      await group.add({ rows: rowsOf([event]), events: 1 });
+      return reply.code(200).send();
+    });
+
+    ingest.post("/events", { schema: eventsRoute }, async (request, reply) => {
+      using hold = new Hold(budget);
+      const body = await readBody(request.raw, settings.batchMaxBytes, hold);
+      const { events, rejections } = acceptMany(body, request.headers, rules, clock.now());
+      if (rejections.length > 0) emit("events.rejected", { events: rejections.length });
+      if (events.length > 0) await group.add({ rows: rowsOf(events), events: events.length });
+      return answerMany(reply, events.length, rejections);
+    });
+  });
+
+  server.get("/debug/vars", { schema: debugVarsRoute }, () => figures.vars());
+  return server;
+}
+
+function answerMany(reply: FastifyReply, accepted: number, rejections: readonly object[]): FastifyReply {
+  const answer = { accepted, rejected: rejections.length, results: rejections };
+  if (accepted > 0 || rejections.length === 0) {
+    return reply
+      .code(200)
+      .header("content-type", "application/json; charset=utf-8")
+      .send(JSON.stringify(answer));
+  }
+  const error = new MillraceError("INVALID_EVENT", "every event of the batch is rejected; see `results`");
+  return reply
+    .code(400)
+    .header("content-type", problemContentType)
+    .send(JSON.stringify({ ...problemOf(error), ...answer }));
+}

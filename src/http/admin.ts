@@ -1,0 +1,45 @@
+import fastify, { type FastifyInstance } from "fastify";
+
+export interface AdminParts {
+  /** Prometheus text, and its content type. */
+  readonly metrics: () => Promise<{ readonly text: string; readonly contentType: string }>;
+  /** What this process needs to do its job; each rejects with the reason why it cannot. */
+  readonly checks: Readonly<Record<string, () => Promise<void>>>;
+  readonly stop: AbortSignal;
+}
+
+/** A check that takes longer than this counts as failed, in milliseconds. */
+const CHECK_TIMEOUT_MS = 2000;
+
+/** /metrics, /healthz (alive) and /readyz (can do its job now), on a port of their own. */
+export function createAdmin({ metrics, checks, stop }: AdminParts): FastifyInstance {
+  const server = fastify({ logger: false, requestTimeout: 10_000 });
+  server.get("/metrics", async (_request, reply) => {
+    const { text, contentType } = await metrics();
+    return reply.header("content-type", contentType).send(text);
+  });
+  server.get("/healthz", () => ({ status: "ok" }));
+  server.get("/readyz", async (_request, reply) => {
+    const results = await Promise.all(
+      Object.entries(checks).map(async ([name, check]) => [name, await resultOf(check)] as const),
+    );
+    if (stop.aborted) results.push(["stopping", "this process is stopping"]);
+    const ready = results.every(([, result]) => result === "ok");
+    return reply
+      .code(ready ? 200 : 503)
+      .send({ status: ready ? "ok" : "unavailable", checks: Object.fromEntries(results) });
+  });
+  return server;
+}
+
+async function resultOf(check: () => Promise<void>): Promise<string> {
+  const late = Promise.withResolvers<string>();
+  const timer = setTimeout(() => late.resolve(`no answer within ${CHECK_TIMEOUT_MS} ms`), CHECK_TIMEOUT_MS);
+  try {
+    return await Promise.race([check().then(() => "ok"), late.promise]);
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,160 @@
+import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { instantOf } from "../domain/instant.ts";
+import { MillraceError } from "../errors.ts";
+import { createServer, describe } from "../http/server.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Account, ViewStore } from "../ports/store.ts";
+import type { Emit } from "../signals.ts";
+import { decodeCursor, encodeCursor } from "./cursor.ts";
+import { accountRoute, accountsRoute, distinctNamesRoute, perUserRoute, totalRoute } from "./routes.ts";
+
+export interface QuerySettings {
+  readonly queryMaxRows: number;
+  readonly requestTimeoutMs: number;
+}
+export interface QueryParts {
+  readonly store: ViewStore;
+  readonly clock: Clock;
+  readonly emit: Emit;
+}
+
+/** Questions in hand at a time; the answer to more is 503. */
+const MAX_IN_HAND = 64;
+
+/** The HTTP server of the query API, not yet listening. Every answer is as of the moment it was asked. */
+export async function createQuery(
+  { store, clock, emit }: QueryParts,
+  settings: QuerySettings,
+): Promise<FastifyInstance> {
+  const maxRows = settings.queryMaxRows;
+  const server = createServer(settings, emit);
+  await describe(server, "Millrace query", "What the events come to.");
+
+  await server.register(async (scope) => {
+    const api = scope.withTypeProvider<TypeBoxTypeProvider>();
+    let inHand = 0;
+    api.addHook("onResponse", (request, reply, done) => {
+      const route = request.routeOptions.url ?? "";
+      emit("request.answered", {
+        server: "query",
+        route,
+        status: reply.statusCode,
+        seconds: reply.elapsedTime / 1000,
+      });
+      done();
+    });
+    const inTurn = async <T>(question: () => Promise<T>): Promise<T> => {
+      if (inHand >= MAX_IN_HAND)
+        throw new MillraceError("OVERLOADED", `${MAX_IN_HAND} questions are in hand`);
+      inHand += 1;
+      try {
+        return await question();
+      } finally {
+        inHand -= 1;
+      }
+    };
+
+    api.get("/metrics/hourly_logs/total", { schema: totalRoute }, () =>
+      inTurn(async () => {
+        const totals = await store.hourlyTotals(clock.now());
+        return totals.map(({ metric, ...summary }) => ({ _id: metric, ...summary }));
+      }),
+    );
+
+    api.get("/metrics/hourly_logs/per_user", { schema: perUserRoute(maxRows) }, (request, reply) =>
+      inTurn(async () => {
+        const { username, metric, limit = maxRows, cursor } = request.query;
+        const [fromUsername, fromMetric] = keyOf(cursor, ["string", "string"]);
+        const after =
+          cursor === undefined ? undefined : { username: String(fromUsername), metric: String(fromMetric) };
+        const rows = await store.hourlyPerUser(
+          { username, metric, page: { limit: limit + 1, after } },
+          clock.now(),
+        );
+        return page(request, reply, rows, limit, (row) => [row.username, row.metric]).map(
+          ({ username: user, metric: name, ...summary }) => ({
+            _id: { username: user, metric: name },
+            ...summary,
+          }),
+        );
+      }),
+    );
+
+    api.get("/metrics/distinct_names", { schema: distinctNamesRoute(maxRows) }, (request, reply) =>
+      inTurn(async () => {
+        const { granularity = "day", from, to, limit = maxRows, cursor } = request.query;
+        checkPeriod("from", from, granularity);
+        checkPeriod("to", to, granularity);
+        const [fromPeriod, fromMetric] = keyOf(cursor, ["string", "string"]);
+        const after =
+          cursor === undefined ? undefined : { period: String(fromPeriod), metric: String(fromMetric) };
+        const rows = await store.distinctNames({ granularity, from, to, page: { limit: limit + 1, after } });
+        return page(request, reply, rows, limit, (row) => [row.period, row.metric]).map(
+          ({ period, metric, count }) => ({ _id: { metric, [granularity]: period }, count }),
+        );
+      }),
+    );
+
+    api.get("/accounts/:username", { schema: accountRoute }, (request) =>
+      inTurn(async () => {
+        const account = await store.account(request.params.username);
+        if (account === undefined) throw new MillraceError("NOT_FOUND", "no event of this username is known");
+        return shown(account);
+      }),
+    );
+
+    api.get("/accounts", { schema: accountsRoute(maxRows) }, (request, reply) =>
+      inTurn(async () => {
+        const { since, limit = maxRows, cursor } = request.query;
+        const sinceMs = since === undefined ? undefined : instantOf(since);
+        if (since !== undefined && sinceMs === undefined) {
+          throw new MillraceError("INVALID_QUERY", "since must be an RFC 3339 date and time");
+        }
+        const [firstSeenMs, username] = keyOf(cursor, ["number", "string"]);
+        const after =
+          cursor === undefined ? undefined : { firstSeenMs: Number(firstSeenMs), username: String(username) };
+        const rows = await store.accounts({ sinceMs, page: { limit: limit + 1, after } });
+        return page(request, reply, rows, limit, (row) => [row.firstSeenMs, row.username]).map(shown);
+      }),
+    );
+  });
+  server.get("/", { schema: { hide: true } }, (_request, reply) => reply.redirect("/docs"));
+  return server;
+}
+
+const shown = ({ username, firstSeenMs }: Account) => ({
+  username,
+  firstSeen: new Date(firstSeenMs).toISOString(),
+});
+
+function keyOf(cursor: string | undefined, types: readonly ("string" | "number")[]) {
+  return cursor === undefined ? [] : decodeCursor(cursor, types);
+}
+
+function checkPeriod(name: string, period: string | undefined, granularity: "day" | "month"): void {
+  const length = granularity === "day" ? "YYYY-MM-DD".length : "YYYY-MM".length;
+  if (period === undefined || period.length === length) return;
+  throw new MillraceError(
+    "INVALID_QUERY",
+    `${name} must be ${granularity === "day" ? "YYYY-MM-DD" : "YYYY-MM"}`,
+  );
+}
+
+/** The rows of a page, of which one more than `limit` was read; if it is there, the reply links to the next page. */
+function page<Row>(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  rows: readonly Row[],
+  limit: number,
+  keyOfRow: (row: Row) => readonly (string | number)[],
+): readonly Row[] {
+  const shownRows = rows.slice(0, limit);
+  const last = shownRows.at(-1);
+  if (rows.length > limit && last !== undefined) {
+    const url = new URL(request.url, "http://localhost");
+    url.searchParams.set("cursor", encodeCursor(keyOfRow(last)));
+    void reply.header("link", `<${url.pathname}${url.search}>; rel="next"`);
+  }
+  return shownRows;
+}

@@ -1,0 +1,69 @@
+import { firstDayKept, hourWindow } from "../domain/retention.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { UpkeepStore } from "../ports/store.ts";
+import type { Emit } from "../signals.ts";
+
+export interface SweeperParts {
+  readonly store: UpkeepStore;
+  readonly clock: Clock;
+  /** Names this sweeper among all that ask for the lease. */
+  readonly holder: string;
+  readonly emit: Emit;
+}
+export interface SweeperSettings {
+  readonly sweepIntervalMs: number;
+  readonly dedupWindowMs: number;
+  readonly keepDays: number;
+}
+
+/** One sweeper at a time, by this lease; it is renewed before each step, so a step must be shorter. */
+const LEASE = "sweeper";
+const LEASE_MS = 30_000;
+/** Rows a step deletes: some tens of milliseconds in which a writer waits. */
+const ROWS_A_STEP = 5000;
+
+/** Sweeps, waits, and sweeps again until `stop`. A sweep that fails is told, and the next one is tried. */
+export async function runSweeper(
+  parts: SweeperParts,
+  settings: SweeperSettings,
+  stop: AbortSignal,
+): Promise<void> {
+  while (!stop.aborted) {
+    try {
+      await sweep(parts, settings, stop);
+    } catch (error) {
+      parts.emit("sweep.failed", { error });
+    }
+    await parts.clock.sleep(settings.sweepIntervalMs * (0.75 + Math.random() / 2), stop);
+  }
+  await parts.store.releaseLease(LEASE, parts.holder).catch(() => {});
+}
+
+/**
+ * One round of expiry and month merge, if no other sweeper holds the lease; cutoffs are taken anew from the clock. Resolves to
+ * whether it had the lease. Each step is safe to repeat, so it may be cut short anywhere.
+ */
+export async function sweep(
+  parts: SweeperParts,
+  settings: SweeperSettings,
+  stop: AbortSignal,
+): Promise<boolean> {
+  const { store, clock, holder, emit } = parts;
+  const startedAtMs = clock.now();
+  const mine = () => store.acquireLease(LEASE, holder, clock.now() + LEASE_MS, clock.now());
+  const inSteps = async (step: () => Promise<number>): Promise<number> => {
+    let total = 0;
+    while (!stop.aborted && (await mine())) {
+      const rows = await step();
+      total += rows;
+      if (rows < ROWS_A_STEP) break;
+    }
+    return total;
+  };
+  if (!(await mine())) return false;
+  const expired = await inSteps(() => store.expireHourlyLog(hourWindow(clock.now()).after, ROWS_A_STEP));
+  const forgotten = await inSteps(() => store.expireMarks(clock.now() - settings.dedupWindowMs, ROWS_A_STEP));
+  const merged = (await mine()) ? await store.mergeMonths(firstDayKept(clock.now(), settings.keepDays)) : 0;
+  emit("sweep.finished", { expired, forgotten, merged, seconds: (clock.now() - startedAtMs) / 1000 });
+  return true;
+}
