@@ -1,0 +1,304 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { AcceptedEvent } from "../../src/domain/envelope.ts";
+import { accountName } from "../../src/domain/account-name.ts";
+import { distinctName } from "../../src/domain/distinct-name.ts";
+import { hourlyLog } from "../../src/domain/hourly-log.ts";
+import { hourWindow } from "../../src/domain/retention.ts";
+import type { Store } from "../../src/ports/store.ts";
+
+/** A store's world: what outlives the connection. */
+export interface StoreWorld extends AsyncDisposable {
+  /** Opens another connection to the same data; the caller closes it. */
+  open(): Promise<Store>;
+}
+
+const NOW = Date.parse("2026-11-24T12:00:00.500Z");
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+const event = (username: string, metric: string, count: number, atMs = NOW): AcceptedEvent => ({
+  username,
+  metric,
+  count,
+  atMs,
+  id: undefined,
+});
+const all = { limit: 1000, after: undefined };
+const everyone = { username: undefined, metric: undefined, page: all };
+const byDay = { granularity: "day", from: undefined, to: undefined, page: all } as const;
+const byMonth = { ...byDay, granularity: "month" } as const;
+
+/** What every store adapter must do. `make` is called once a test. Time is simulated: the store is told it. */
+export function storeContract(name: string, make: () => Promise<StoreWorld>): void {
+  describe(`the store contract on ${name}`, () => {
+    let world: StoreWorld;
+    let store: Store;
+    beforeEach(async () => {
+      world = await make();
+      store = await world.open();
+    });
+    afterEach(async () => {
+      await store[Symbol.asyncDispose]();
+      await world[Symbol.asyncDispose]();
+    });
+    const reopen = async () => {
+      await store[Symbol.asyncDispose]();
+      store = await world.open();
+    };
+    const applyAll = async (messageId: string, events: readonly AcceptedEvent[], nowMs = NOW) => {
+      for (const projection of [accountName, distinctName, hourlyLog]) {
+        await store.apply(projection.fold({ id: messageId, events }), nowMs);
+      }
+    };
+
+    test("a message applied twice, at once or after a restart, counts once in each view", async () => {
+      const events = [event("ann", "reads", 5), event("ann", "reads", 7), event("bob", "writes", -3)];
+      await Promise.all(Array.from({ length: 8 }, () => applyAll("m1", events)));
+      await reopen();
+      await applyAll("m1", events);
+      expect(await store.hourlyTotals(NOW)).toEqual([
+        { metric: "reads", minimum: 5, maximum: 7, average: 6, count: 2 },
+        { metric: "writes", minimum: -3, maximum: -3, average: -3, count: 1 },
+      ]);
+      expect(await store.hourlyPerUser(everyone, NOW)).toEqual([
+        { username: "ann", metric: "reads", minimum: 5, maximum: 7, average: 6, count: 2 },
+        { username: "bob", metric: "writes", minimum: -3, maximum: -3, average: -3, count: 1 },
+      ]);
+      expect(await store.distinctNames(byDay)).toEqual([
+        { period: "2026-11-24", metric: "reads", count: 2 },
+        { period: "2026-11-24", metric: "writes", count: 1 },
+      ]);
+      expect(
+        (await store.accounts({ sinceMs: undefined, page: all })).map((account) => account.username),
+      ).toEqual(["ann", "bob"]);
+    });
+
+    test("an event id belongs to the first message that claims it, in each projection by itself", async () => {
+      const claim = (projection: "distinctName" | "hourlyLog", messageId: string, ...eventIds: string[]) =>
+        store.claim({ projection, messageId, eventIds }, NOW);
+      expect(await claim("hourlyLog", "m1", "e1", "e2")).toEqual(new Set());
+      expect(await claim("hourlyLog", "m1", "e1", "e2")).toEqual(new Set());
+      expect(await claim("hourlyLog", "m2", "e2", "e3")).toEqual(new Set(["e2"]));
+      expect(await claim("distinctName", "m2", "e2")).toEqual(new Set());
+      await reopen();
+      expect(await claim("hourlyLog", "m3", "e1", "e2", "e3", "e4")).toEqual(new Set(["e1", "e2", "e3"]));
+    });
+
+    test("of messages that race for the same event ids each id goes to exactly one", async () => {
+      const eventIds = Array.from({ length: 50 }, (_, i) => `event ${i}`);
+      const held = await Promise.all(
+        Array.from({ length: 8 }, (_, i) =>
+          store.claim({ projection: "hourlyLog", messageId: `m${i}`, eventIds }, NOW),
+        ),
+      );
+      const winners = eventIds.map((id) => held.filter((others) => !others.has(id)).length);
+      expect(winners).toEqual(eventIds.map(() => 1));
+    });
+
+    test("a username keeps its earliest sight, whatever the order", async () => {
+      await applyAll("m1", [event("ann", "reads", 1, NOW - 1000)]);
+      await applyAll("m2", [event("ann", "reads", 1, NOW - 5000), event("bob", "reads", 1, NOW)]);
+      await applyAll("m3", [event("ann", "reads", 1, NOW - 2000)]);
+      expect(await store.account("ann")).toEqual({ username: "ann", firstSeenMs: NOW - 5000 });
+      expect(await store.account("nobody")).toBeUndefined();
+      expect(await store.accounts({ sinceMs: NOW - 4999, page: all })).toEqual([
+        { username: "bob", firstSeenMs: NOW },
+      ]);
+    });
+
+    test("names that mean something to a database or to JavaScript are names like others", async () => {
+      const names = [
+        "__proto__",
+        "constructor",
+        "$set",
+        "a.b",
+        "'; DROP TABLE account; --",
+        "Ω",
+        "👩‍🚀",
+        " ",
+        "toString",
+      ];
+      await applyAll(
+        "m1",
+        names.map((username, i) => event(username, username, i)),
+      );
+      const rows = await store.hourlyPerUser(everyone, NOW);
+      expect(rows.map((row) => row.username).toSorted()).toEqual(names.toSorted());
+      for (const username of names) expect((await store.account(username))?.username).toBe(username);
+      expect((await store.distinctNames(byDay)).map((row) => row.metric).toSorted()).toEqual(
+        names.toSorted(),
+      );
+    });
+
+    test("the hour is exact to the second on read, with nothing swept", async () => {
+      const second = Math.floor(NOW / 1000) * 1000;
+      await applyAll("m1", [
+        event("ann", "out", 1, second - HOUR),
+        event("ann", "last", 1, second - HOUR + 1000),
+        event("ann", "now", 1, second),
+        event("ann", "ahead", 1, second + 1000),
+      ]);
+      const metricsAt = async (nowMs: number) =>
+        (await store.hourlyTotals(nowMs)).map((total) => total.metric);
+      expect(await metricsAt(second)).toEqual(["last", "now"]);
+      expect(await metricsAt(second + 999)).toEqual(["last", "now"]);
+      expect(await metricsAt(second + 1000)).toEqual(["ahead", "now"]);
+      const users = await store.hourlyPerUser(everyone, second + HOUR);
+      expect(users.map((row) => row.metric)).toEqual(["ahead"]);
+      expect(await metricsAt(second + HOUR + 1000)).toEqual([]);
+    });
+
+    test("sums stay exact at the ends of the safe integers", async () => {
+      const [least, greatest] = [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER];
+      await applyAll(
+        "m1",
+        Array.from({ length: 2000 }, () => event("ann", "big", greatest)),
+      );
+      await applyAll("m2", [
+        ...Array.from({ length: 1999 }, () => event("ann", "big", least)),
+        event("ann", "big", 4000),
+      ]);
+      const summary = {
+        metric: "big",
+        minimum: least,
+        maximum: greatest,
+        average: Number(9_007_199_254_744_991n / 4000n) + 991 / 4000, // (2^53 + 3999) / 4000, which no double holds before the division.
+        count: 4000,
+      };
+      expect(await store.hourlyTotals(NOW)).toEqual([summary]);
+      expect(await store.hourlyPerUser(everyone, NOW)).toEqual([{ username: "ann", ...summary }]);
+    });
+
+    test("per-user rows are filtered by user and metric, and paged without a gap or an overlap", async () => {
+      const events = ["ann", "bob", "cleo", "Ω"].flatMap((user) =>
+        ["r", "w", "x"].map((metric) => event(user, metric, 1)),
+      );
+      await applyAll("m1", events);
+      const whole = await store.hourlyPerUser(everyone, NOW);
+      expect(whole).toHaveLength(12);
+      const paged: (typeof whole)[number][] = [];
+      for (;;) {
+        const after = paged.at(-1);
+        const rows = await store.hourlyPerUser({ ...everyone, page: { limit: 5, after } }, NOW);
+        paged.push(...rows);
+        if (rows.length < 5) break;
+      }
+      expect(paged).toEqual(whole);
+      const one = await store.hourlyPerUser({ username: "bob", metric: "w", page: all }, NOW);
+      expect(one.map((row) => [row.username, row.metric])).toEqual([["bob", "w"]]);
+      const writes = await store.hourlyPerUser({ username: undefined, metric: "w", page: all }, NOW);
+      expect(writes.map((row) => row.username)).toEqual(["ann", "bob", "cleo", "Ω"]);
+    });
+
+    test("days are told apart in UTC, filtered and paged", async () => {
+      const midnight = Date.parse("2026-11-24T00:00:00Z");
+      await applyAll("m1", [
+        event("ann", "reads", 1, midnight - 1),
+        event("ann", "reads", 1, midnight),
+        event("ann", "writes", 1, midnight),
+        event("ann", "reads", 1, midnight + DAY - 1),
+      ]);
+      const rows = [
+        { period: "2026-11-23", metric: "reads", count: 1 },
+        { period: "2026-11-24", metric: "reads", count: 2 },
+        { period: "2026-11-24", metric: "writes", count: 1 },
+      ];
+      expect(await store.distinctNames(byDay)).toEqual(rows);
+      expect(await store.distinctNames({ ...byDay, from: "2026-11-24" })).toEqual(rows.slice(1));
+      expect(await store.distinctNames({ ...byDay, to: "2026-11-23" })).toEqual(rows.slice(0, 1));
+      expect(await store.distinctNames({ ...byDay, page: { limit: 1, after: rows[0] } })).toEqual(
+        rows.slice(1, 2),
+      );
+    });
+
+    test("six months of days merge into months to the last event, also a month that has no row yet, and late ones", async () => {
+      const expected = new Map<string, number>();
+      for (let day = 0; day < 180; day += 1) {
+        const atMs = NOW - day * DAY;
+        const month = new Date(atMs).toISOString().slice(0, 7);
+        await store.apply(
+          distinctName.fold({ id: `m${day}`, events: [event("ann", "reads", 1, atMs)] }),
+          NOW,
+        );
+        expected.set(month, (expected.get(month) ?? 0) + 1);
+        // Sweeps come in between, as they do.
+        if (day % 50 === 0) await store.mergeMonths("2026-10-25");
+      }
+      await Promise.all([store.mergeMonths("2026-10-25"), store.mergeMonths("2026-10-25")]);
+      const late = event("bob", "reads", 1, NOW - 100 * DAY);
+      await store.apply(distinctName.fold({ id: "late", events: [late] }), NOW);
+      await store.mergeMonths("2026-10-25");
+      expect(await store.mergeMonths("2026-10-25")).toBe(0);
+      const lateMonth = new Date(late.atMs).toISOString().slice(0, 7);
+      expected.set(lateMonth, (expected.get(lateMonth) ?? 0) + 1);
+      await reopen();
+      const months = await store.distinctNames(byMonth);
+      expect(new Map(months.map((row) => [row.period, row.count]))).toEqual(expected);
+      const days = await store.distinctNames(byDay);
+      expect(days[0]?.period).toBe("2026-10-25");
+      expect(days).toHaveLength(31);
+      expect(await store.distinctNames({ ...byMonth, from: "2026-11", to: "2026-11" })).toEqual([
+        { period: "2026-11", metric: "reads", count: 24 },
+      ]);
+    });
+
+    test("a lease has one holder at a time, who may renew it and give it back", async () => {
+      const acquire = (holder: string, nowMs: number) =>
+        store.acquireLease("sweeper", holder, nowMs + 30_000, nowMs);
+      expect(await acquire("a", NOW)).toBe(true);
+      expect(await acquire("b", NOW + 1)).toBe(false);
+      expect(await acquire("a", NOW + 20_000)).toBe(true);
+      expect(await acquire("b", NOW + 49_999)).toBe(false);
+      expect(await acquire("b", NOW + 50_000)).toBe(true);
+      await store.releaseLease("sweeper", "a");
+      expect(await acquire("a", NOW + 50_001)).toBe(false);
+      await store.releaseLease("sweeper", "b");
+      const race = await Promise.all(["a", "b", "c", "d"].map((holder) => acquire(holder, NOW + 50_002)));
+      expect(race.filter(Boolean)).toHaveLength(1);
+    });
+
+    test("expiry takes what the hour no longer shows, at most so much a step, and nothing else", async () => {
+      await applyAll(
+        "m1",
+        Array.from({ length: 10 }, (_, i) => event(`user ${i}`, "old", 1, NOW - HOUR + 5000)),
+      );
+      await applyAll("m2", [event("ann", "new", 1, NOW)]);
+      const { after } = hourWindow(NOW + 6000);
+      expect(await store.expireHourlyLog(after, 4)).toBe(4);
+      expect(await store.expireHourlyLog(after, 4)).toBe(4);
+      expect(await store.expireHourlyLog(after, 4)).toBe(2);
+      expect(await store.expireHourlyLog(after, 4)).toBe(0);
+      expect((await store.hourlyTotals(NOW + 6000)).map((total) => total.metric)).toEqual(["new"]);
+      expect(await store.hourlyPerUser(everyone, NOW + 6000)).toHaveLength(1);
+      expect(await store.distinctNames(byDay)).toHaveLength(2);
+    });
+
+    test("ids are forgotten only once they are older than the window", async () => {
+      const claim = (messageId: string, nowMs: number) =>
+        store.claim({ projection: "hourlyLog", messageId, eventIds: ["e1"] }, nowMs);
+      await claim("m1", NOW);
+      await applyAll("m1", [event("ann", "reads", 1)]);
+      expect(await store.expireMarks(NOW, 100)).toBe(0);
+      expect(await claim("m2", NOW)).toEqual(new Set(["e1"]));
+      expect(await store.expireMarks(NOW + 1, 100)).toBeGreaterThan(0);
+      expect(await claim("m2", NOW + 1)).toEqual(new Set());
+      expect(await store.hourlyTotals(NOW)).toHaveLength(1);
+    });
+
+    test("an answer holds everything applied before it was asked, over any connection", async () => {
+      await using other = await world.open();
+      for (let i = 1; i <= 20; i += 1) {
+        await applyAll(`m${i}`, [event("ann", "reads", 1)]);
+        expect((await other.hourlyTotals(NOW))[0]?.count).toBe(i);
+        expect((await other.distinctNames(byDay))[0]?.count).toBe(i);
+      }
+    });
+
+    test("a store that is closed refuses, with a code", async () => {
+      const other = await world.open();
+      await other[Symbol.asyncDispose]();
+      await expect(other.ready()).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
+      await expect(other.hourlyTotals(NOW)).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
+      await expect(store.ready()).resolves.toBeUndefined();
+    });
+  });
+}
