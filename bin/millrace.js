@@ -1,4 +1,6 @@
 #!/usr/bin/env node
+import { enableCompileCache } from "node:module";
+
 // Plain JavaScript, so that a Node too old for the rest can still say so.
 const [major, minor] = process.versions.node.split(".").map(Number);
 if (major < 24 || (major === 24 && minor < 21)) {
@@ -8,4 +10,7 @@ if (major < 24 || (major === 24 && minor < 21)) {
   );
   process.exit(1);
 }
+// Keeps the JavaScript that Node makes of the TypeScript: a second start is faster, and no process but the first pays the
+// memory of the compiler. The variable hands it on to the threads.
+process.env.NODE_COMPILE_CACHE ??= enableCompileCache().directory ?? "";
 await import("../src/main.ts");

@@ -90,7 +90,7 @@ export const settings = {
   ),
   unconfirmedMaxBytes: setting(
     integer(MIB, 4096 * MIB),
-    32 * MIB,
+    8 * MIB,
     "Bytes of requests in hand (arriving, or not yet confirmed by the broker) above which the answer is 503.",
   ),
   confirmTimeoutMs: setting(

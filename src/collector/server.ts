@@ -78,34 +78,42 @@ export async function createCollector(
           new MillraceError("RATE_LIMITED", `at most ${max} requests a second are taken`),
       });
     }
-    ingest.addHook("onResponse", (request, reply, done) => {
-      const seconds = reply.elapsedTime / 1000;
-      figures.add(reply.statusCode, seconds);
-      emit("request.answered", {
-        server: "collector",
-        route: request.routeOptions.url ?? "",
-        status: reply.statusCode,
-        seconds,
-      });
-      done();
-    });
+    const onResponse =
+      (route: string) => (_request: FastifyRequest, reply: FastifyReply, done: () => void) => {
+        const seconds = reply.elapsedTime / 1000;
+        figures.add(reply.statusCode, seconds);
+        emit("request.answered", { server: "collector", route, status: reply.statusCode, seconds });
+        done();
+      };
 
-    ingest.post("/event", { schema: eventRoute }, async (request, reply) => {
-      using hold = new Hold(budget);
-      const body = await readBody(request.raw, settings.eventMaxBytes, hold);
-      const event = acceptOne(body, request.headers, rules, clock.now());
-      await group.add({ rows: rowsOf([event]), events: 1 });
-      return reply.code(200).send();
-    });
+    // While a request waits for its confirm it keeps the rows alone, not the body or the objects they were made of.
+    ingest.post(
+      "/event",
+      { schema: eventRoute, onResponse: onResponse("/event") },
+      async (request, reply) => {
+        using hold = new Hold(budget);
+        const body = await readBody(request.raw, settings.eventMaxBytes, hold);
+        await group.add({ rows: rowsOf([acceptOne(body, request.headers, rules, clock.now())]), events: 1 });
+        return reply.code(200).send();
+      },
+    );
 
-    ingest.post("/events", { schema: eventsRoute }, async (request, reply) => {
-      using hold = new Hold(budget);
+    ingest.post(
+      "/events",
+      { schema: eventsRoute, onResponse: onResponse("/events") },
+      async (request, reply) => {
+        using hold = new Hold(budget);
+        const { rows, events, rejections } = await readMany(request, hold);
+        if (rejections.length > 0) emit("events.rejected", { events: rejections.length });
+        if (events > 0) await group.add({ rows, events });
+        return answerMany(reply, events, rejections);
+      },
+    );
+    async function readMany(request: FastifyRequest, hold: Hold) {
       const body = await readBody(request.raw, settings.batchMaxBytes, hold);
       const { events, rejections } = acceptMany(body, request.headers, rules, clock.now());
-      if (rejections.length > 0) emit("events.rejected", { events: rejections.length });
-      if (events.length > 0) await group.add({ rows: rowsOf(events), events: events.length });
-      return answerMany(reply, events.length, rejections);
-    });
+      return { rows: rowsOf(events), events: events.length, rejections };
+    }
   });
 
   server.get("/debug/vars", { schema: debugVarsRoute }, () => figures.vars());

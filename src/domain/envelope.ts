@@ -28,6 +28,7 @@ export interface Message {
 
 export const envelopeContentType = "application/vnd.millrace.envelope+json";
 const schema = "millrace.envelope/1";
+const utf8 = new TextEncoder();
 const fields = ["username", "metric", "count", "at", "id"] as const;
 
 const EnvelopeBody = Compile(
@@ -55,7 +56,7 @@ export function rowsOf(events: readonly AcceptedEvent[]): string {
 /** Version 1: JSON that names its schema and its columns, then a row an event; a row without an id is one shorter. */
 export function encodeRows(id: string, rows: readonly string[]): Message {
   const head = JSON.stringify({ schema, id, fields }).slice(0, -1);
-  return { id, contentType: envelopeContentType, body: Buffer.from(`${head},"events":[${rows.join(",")}]}`) };
+  return { id, contentType: envelopeContentType, body: utf8.encode(`${head},"events":[${rows.join(",")}]}`) };
 }
 
 /**

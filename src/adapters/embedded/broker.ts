@@ -3,10 +3,10 @@ import type { ProjectionName } from "../../domain/projection.ts";
 import { MillraceError } from "../../errors.ts";
 import type { Backlog, Broker, Delivery, Outcome, Subscription } from "../../ports/broker.ts";
 import type { Clock } from "../../ports/clock.ts";
-import type { BrokerOperations, BrokerThreadData, Pushed } from "./broker-thread.ts";
+import type { BrokerFileSettings, Pushed } from "./broker-file.ts";
 import { Thread } from "./thread.ts";
 
-export interface EmbeddedBrokerSettings extends BrokerThreadData {
+export interface EmbeddedBrokerSettings extends BrokerFileSettings {
   readonly confirmTimeoutMs: number;
 }
 
@@ -18,9 +18,9 @@ const SETTLE_RETRY_MS = 500;
 /** A broker in a file: one SQLite database in `dataDir`, which several processes of this machine may share. */
 export function openEmbeddedBroker(settings: EmbeddedBrokerSettings, clock: Clock): Broker {
   const takers = new Map<ProjectionName, (pushed: Pushed) => void>();
-  const thread = new Thread<BrokerOperations>(
-    new URL("./broker-thread.ts", import.meta.url),
-    { dataDir: settings.dataDir, backlogMaxBytes: settings.backlogMaxBytes } satisfies BrokerThreadData,
+  const thread = new Thread(
+    "BrokerFile",
+    { dataDir: settings.dataDir, backlogMaxBytes: settings.backlogMaxBytes },
     "BROKER_UNAVAILABLE",
     (pushed) => takers.get((pushed as Pushed).queue)?.(pushed as Pushed),
   );

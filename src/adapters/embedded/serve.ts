@@ -1,8 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
-import { parentPort, receiveMessageOnPort } from "node:worker_threads";
+import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { asMillraceError, type ErrorCode, MillraceError } from "../../errors.ts";
 
-export type Operations = Readonly<Record<string, (...args: never[]) => unknown>>;
 export interface Call {
   readonly id: number;
   readonly operation: string;
@@ -16,58 +15,79 @@ type Reply =
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly code: ErrorCode; readonly detail: string | undefined };
 
-/** What a database thread serves. */
+/** What a database thread serves; its other methods are the operations that it can be called for. */
 export interface Service {
   readonly database: DatabaseSync;
   /** A reader sees one state of the database in all calls of a transaction, and never waits for a writer. */
   readonly mode: "write" | "read";
-  readonly operations: Operations;
   /** The error of an operation that failed for an unforeseen reason, such as a full disk. */
   readonly code: ErrorCode;
+  /** Operations that nobody waits for: they share the next commit of others, or come after a few milliseconds. */
+  readonly patient?: ReadonlySet<string>;
   /** Work that rides in the transaction after the calls; what it answers runs once that is committed, and gives pushes. */
-  readonly ride?: () => () => readonly unknown[];
+  ride?(): () => readonly unknown[];
   /** Runs when the transaction was rolled back, to forget what its calls left in memory. */
-  readonly rolledBack?: () => void;
-  /** Runs `ride` this often even when no call arrives, in milliseconds. */
+  rolledBack?(): void;
+  /** `ride` runs this often even when no call arrives, in milliseconds. */
   readonly rideEveryMs?: number;
-  /** Runs before the database is closed. */
-  readonly close?: () => void;
+  close(): void;
 }
 
-/** At most this many calls share a commit: it bounds the wait of the first, in the worst case. */
+/** No more posts are taken in once this many calls share a commit: it bounds the wait of the first, in the worst case. */
 const MAX_CALLS_A_COMMIT = 512;
+/** How long a patient call waits for others to share its commit, in milliseconds. */
+const PATIENCE_MS = 5;
 
 /** Serves calls until told to close. The calls that arrived during one commit share the next (group commit). */
-export function serve(service: Service): void {
-  const port = parentPort;
-  if (port === null) throw new Error("serve runs in a thread");
+export function serve(service: Service, port: MessagePort): void {
+  let waiting: Call[] = [];
+  let patience: NodeJS.Timeout | undefined;
   const post = (answer: Answer) => {
     if (answer.replies.length > 0 || answer.pushed.length > 0) port.postMessage(answer);
+  };
+  const commit = () => {
+    const calls = waiting;
+    waiting = [];
+    clearTimeout(patience);
+    patience = undefined;
+    if (calls.length > 0) post(answered(service, calls));
+    for (const call of calls) for (const arg of call.args) release(arg);
   };
   const timer =
     service.rideEveryMs === undefined
       ? undefined
       : setInterval(() => post({ replies: [], pushed: ridden(service) }), service.rideEveryMs);
-  port.on("message", (first: Call | "close") => {
-    const calls: Call[] = [];
-    let next: Call | "close" | undefined = first;
+  port.on("message", (first: readonly Call[] | "close") => {
+    let next: readonly Call[] | "close" | undefined = first;
     while (next !== undefined && next !== "close") {
-      calls.push(next);
-      next = calls.length < MAX_CALLS_A_COMMIT ? receiveMessageOnPort(port)?.message : undefined;
+      waiting.push(...next);
+      next = waiting.length < MAX_CALLS_A_COMMIT ? receiveMessageOnPort(port)?.message : undefined;
     }
-    if (calls.length > 0) post(answered(service, calls));
+    const urgent = waiting.some(({ operation }) => service.patient?.has(operation) !== true);
+    if (urgent || waiting.length >= MAX_CALLS_A_COMMIT || next === "close") commit();
+    else patience ??= setTimeout(commit, PATIENCE_MS);
     if (next !== "close") return;
     clearInterval(timer);
-    service.close?.();
-    service.database.close();
+    service.close();
     port.close();
   });
+}
+
+/** Frees the bytes of a message now: the collector would see only a small object, and let megabytes of them wait. */
+function release(arg: unknown): void {
+  if (typeof arg !== "object" || arg === null || !("body" in arg) || !(arg.body instanceof Uint8Array))
+    return;
+  const { buffer } = arg.body;
+  if (buffer instanceof ArrayBuffer && !buffer.detached) buffer.transfer(0);
 }
 
 /** All calls in one transaction; if that fails, each in its own, so that one bad call cannot fail the rest. */
 function answered(service: Service, calls: readonly Call[]): Answer {
   try {
-    return transaction(service, () => ({ replies: calls.map((call) => reply(service, call)), ride: true }));
+    return transaction(service, () => {
+      const replies = calls.map((call) => reply(service, call));
+      return { replies, pushes: service.ride?.() };
+    });
   } catch {
     const replies = calls.map((call) => alone(service, call));
     return { replies, pushed: ridden(service) };
@@ -76,7 +96,8 @@ function answered(service: Service, calls: readonly Call[]): Answer {
 
 function alone(service: Service, call: Call): Reply {
   try {
-    return transaction(service, () => ({ replies: [reply(service, call)], ride: false })).replies[0] as Reply;
+    return transaction(service, () => ({ replies: [reply(service, call)], pushes: undefined }))
+      .replies[0] as Reply;
   } catch (thrown) {
     const error = asMillraceError(thrown, service.code);
     return { id: call.id, code: error.code, detail: error.detail };
@@ -86,19 +107,23 @@ function alone(service: Service, call: Call): Reply {
 /** What `ride` has to push when no call brings it along; a failure leaves it for the next time. */
 function ridden(service: Service): readonly unknown[] {
   try {
-    return transaction(service, () => ({ replies: [], ride: true })).pushed;
+    return transaction(service, () => ({ replies: [], pushes: service.ride?.() })).pushed;
   } catch {
     return [];
   }
 }
 
-function transaction(service: Service, work: () => { replies: Reply[]; ride: boolean }): Answer {
+interface Work {
+  readonly replies: readonly Reply[];
+  readonly pushes: (() => readonly unknown[]) | undefined;
+}
+
+function transaction(service: Service, work: () => Work): Answer {
   service.database.exec(service.mode === "write" ? "BEGIN IMMEDIATE" : "BEGIN");
   try {
-    const { replies, ride } = work();
-    const committed = ride ? service.ride?.() : undefined;
+    const { replies, pushes } = work();
     service.database.exec("COMMIT");
-    return { replies, pushed: committed?.() ?? [] };
+    return { replies, pushed: pushes?.() ?? [] };
   } catch (error) {
     // A failed COMMIT on a full disk has rolled back by itself.
     if (service.database.isTransaction) service.database.exec("ROLLBACK");
@@ -109,9 +134,9 @@ function transaction(service: Service, work: () => { replies: Reply[]; ride: boo
 
 /** A MillraceError is a refusal before anything was written, and leaves the other calls of the transaction alone. */
 function reply(service: Service, call: Call): Reply {
-  const operation = service.operations[call.operation] as (...args: unknown[]) => unknown;
+  const operations = service as unknown as Record<string, (...args: readonly unknown[]) => unknown>;
   try {
-    return { id: call.id, value: operation(...call.args) };
+    return { id: call.id, value: operations[call.operation]?.(...call.args) };
   } catch (thrown) {
     if (!(thrown instanceof MillraceError)) throw thrown;
     return { id: call.id, code: thrown.code, detail: thrown.detail };

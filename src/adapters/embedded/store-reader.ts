@@ -1,4 +1,4 @@
-import { workerData } from "node:worker_threads";
+import type { DatabaseSync } from "node:sqlite";
 import { hourWindow } from "../../domain/retention.ts";
 import { averageOf } from "../../domain/summary.ts";
 import type {
@@ -11,35 +11,37 @@ import type {
   PeriodFilter,
   UserTotal,
 } from "../../ports/store.ts";
-import { serve } from "./serve.ts";
 import { openStoreDatabase } from "./store-schema.ts";
-
-const database = openStoreDatabase(workerData as string);
-const prepare = (sql: string) => database.prepare(sql);
 
 // Each half of a sum stays far below 2^53 (see domain/summary.ts), in a table and summed over an hour.
 const summary = `min(minimum) AS minimum, max(maximum) AS maximum,
   sum(sum_high) AS sum_high, sum(sum_low) AS sum_low, sum(count) AS count`;
-const selectTotals = prepare(`
-  SELECT metric, ${summary} FROM hourly_total WHERE second > ? AND second <= ? GROUP BY metric ORDER BY metric`);
-const selectPerUser = prepare(`
+
+function prepareAll(database: DatabaseSync) {
+  const prepare = (sql: string) => database.prepare(sql);
+  return {
+    selectTotals: prepare(`
+  SELECT metric, ${summary} FROM hourly_total WHERE second > ? AND second <= ? GROUP BY metric ORDER BY metric`),
+    selectPerUser: prepare(`
   SELECT username, metric, ${summary} FROM hourly_log
   WHERE second > $after AND second <= $upTo
     AND ($username IS NULL OR username = $username) AND ($metric IS NULL OR metric = $metric)
     AND ($fromUsername IS NULL OR (username, metric) > ($fromUsername, $fromMetric))
-  GROUP BY username, metric ORDER BY username, metric LIMIT $limit`);
-const selectPeriods = prepare(`
+  GROUP BY username, metric ORDER BY username, metric LIMIT $limit`),
+    selectPeriods: prepare(`
   SELECT substr(period, 1, $length) AS p, metric, sum(count) AS count FROM distinct_name
   WHERE length(period) >= $length
     AND ($from IS NULL OR substr(period, 1, $length) >= $from)
     AND ($to IS NULL OR substr(period, 1, $length) <= $to)
     AND ($fromPeriod IS NULL OR (substr(period, 1, $length), metric) > ($fromPeriod, $fromMetric))
-  GROUP BY p, metric ORDER BY p, metric LIMIT $limit`);
-const selectAccount = prepare("SELECT username, first_seen FROM account WHERE username = ?");
-const selectAccounts = prepare(`
+  GROUP BY p, metric ORDER BY p, metric LIMIT $limit`),
+    selectAccount: prepare("SELECT username, first_seen FROM account WHERE username = ?"),
+    selectAccounts: prepare(`
   SELECT username, first_seen FROM account
   WHERE first_seen >= $since AND (first_seen, username) > ($fromSeen, $fromUsername)
-  ORDER BY first_seen, username LIMIT $limit`);
+  ORDER BY first_seen, username LIMIT $limit`),
+  };
+}
 
 type Row = Readonly<Record<string, unknown>>;
 function summaryOf(row: Row): MetricSummary {
@@ -57,14 +59,29 @@ const accountOf = (row: Row): Account => ({
   firstSeenMs: Number(row["first_seen"]),
 });
 
-const operations = {
+const CACHE_KIB = 4096;
+
+/** The store as the query role sees it. Runs in a thread: see serve.ts for its transactions. */
+export class StoreReader {
+  readonly database: DatabaseSync;
+  readonly mode = "read";
+  readonly code = "STORE_UNAVAILABLE";
+  readonly #sql: ReturnType<typeof prepareAll>;
+
+  constructor(dataDir: string) {
+    this.database = openStoreDatabase(dataDir, CACHE_KIB);
+    this.#sql = prepareAll(this.database);
+  }
+
   hourlyTotals(nowMs: number): readonly MetricTotal[] {
     const { after, upTo } = hourWindow(nowMs);
-    return selectTotals.all(after, upTo).map((row) => ({ metric: String(row["metric"]), ...summaryOf(row) }));
-  },
+    return this.#sql.selectTotals
+      .all(after, upTo)
+      .map((row) => ({ metric: String(row["metric"]), ...summaryOf(row) }));
+  }
 
   hourlyPerUser({ username, metric, page }: PerUserFilter, nowMs: number): readonly UserTotal[] {
-    const rows = selectPerUser.all({
+    const rows = this.#sql.selectPerUser.all({
       ...hourWindow(nowMs),
       username: username ?? null,
       metric: metric ?? null,
@@ -77,10 +94,10 @@ const operations = {
       metric: String(row["metric"]),
       ...summaryOf(row),
     }));
-  },
+  }
 
   distinctNames({ granularity, from, to, page }: PeriodFilter): readonly PeriodCount[] {
-    const rows = selectPeriods.all({
+    const rows = this.#sql.selectPeriods.all({
       length: granularity === "day" ? 10 : 7,
       from: from ?? null,
       to: to ?? null,
@@ -93,23 +110,24 @@ const operations = {
       metric: String(row["metric"]),
       count: Number(row["count"]),
     }));
-  },
+  }
 
   account(username: string): Account | undefined {
-    const row = selectAccount.get(username);
+    const row = this.#sql.selectAccount.get(username);
     return row === undefined ? undefined : accountOf(row);
-  },
+  }
 
   accounts({ sinceMs, page }: AccountFilter): readonly Account[] {
-    const rows = selectAccounts.all({
+    const rows = this.#sql.selectAccounts.all({
       since: sinceMs ?? 0,
       fromSeen: page.after?.firstSeenMs ?? -1,
       fromUsername: page.after?.username ?? "",
       limit: page.limit,
     });
     return rows.map(accountOf);
-  },
-};
-export type StoreReaderOperations = typeof operations;
+  }
 
-serve({ database, mode: "read", operations, code: "STORE_UNAVAILABLE" });
+  close(): void {
+    this.database.close();
+  }
+}

@@ -37,6 +37,6 @@ const schema = `
   ) STRICT, WITHOUT ROWID;
 `;
 
-export function openStoreDatabase(dataDir: string): DatabaseSync {
-  return openDatabase(join(dataDir, "store.sqlite"), schema);
+export function openStoreDatabase(dataDir: string, cacheKib: number): DatabaseSync {
+  return openDatabase(join(dataDir, "store.sqlite"), schema, cacheKib);
 }

@@ -1,26 +1,12 @@
 import type { Store } from "../../ports/store.ts";
-import type { StoreReaderOperations } from "./store-reader.ts";
-import type { StoreWriterOperations } from "./store-writer.ts";
 import { Thread } from "./thread.ts";
-
-const open = (module: string): URL => new URL(module, import.meta.url);
 
 /** A store in a file: one SQLite database in `dataDir`, written by one thread and read by another beside it. */
 export async function openEmbeddedStore(dataDir: string): Promise<Store> {
-  const writer = new Thread<StoreWriterOperations>(
-    open("./store-writer.ts"),
-    dataDir,
-    "STORE_UNAVAILABLE",
-    () => {},
-  );
+  const writer = new Thread("StoreWriter", dataDir, "STORE_UNAVAILABLE", () => {});
   // One after the other: the first makes the tables.
   await writer.call("ready");
-  const reader = new Thread<StoreReaderOperations>(
-    open("./store-reader.ts"),
-    dataDir,
-    "STORE_UNAVAILABLE",
-    () => {},
-  );
+  const reader = new Thread("StoreReader", dataDir, "STORE_UNAVAILABLE", () => {});
   return {
     claim: async (claim, nowMs) => new Set(await writer.call("claim", claim, nowMs)),
     apply: (change, nowMs) => writer.call("apply", change, nowMs),

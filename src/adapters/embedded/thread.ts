@@ -1,22 +1,51 @@
-import { Worker } from "node:worker_threads";
+import { flushCompileCache } from "node:module";
+import { parentPort, Worker, workerData } from "node:worker_threads";
 import { type ErrorCode, MillraceError } from "../../errors.ts";
-import type { Answer, Call, Operations } from "./serve.ts";
+import { BrokerFile } from "./broker-file.ts";
+import { type Answer, type Call, serve, type Service } from "./serve.ts";
+import { StoreReader } from "./store-reader.ts";
+import { StoreWriter } from "./store-writer.ts";
+
+/** What a thread can serve, by name. */
+const services = { BrokerFile, StoreReader, StoreWriter };
+type Services = { readonly [Name in keyof typeof services]: InstanceType<(typeof services)[Name]> };
+type ServiceName = keyof Services;
+type SettingsOf<Name extends ServiceName> = ConstructorParameters<(typeof services)[Name]>[0];
+
+/** The methods of a service that may be called from outside. */
+type OperationName<S> = Exclude<
+  { [K in keyof S]: S[K] extends (...args: never[]) => unknown ? K : never }[keyof S],
+  keyof Service
+> &
+  string;
+type Operation<S, K extends keyof S> = S[K] extends (...args: infer Args) => infer Value
+  ? { args: Args; value: Value }
+  : never;
+
+/** A thread holds a few messages at a time; left to itself its heap would grow tenfold before it is collected. */
+const THREAD_LIMITS = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64 };
 
 /**
  * The caller's end of a database thread. SQLite is synchronous and its commits wait for the disk: each database has a
  * thread of its own, so that no request waits behind a disk. The other end is serve.ts.
  */
-export class Thread<Ops extends Operations> implements AsyncDisposable {
+export class Thread<Name extends ServiceName> implements AsyncDisposable {
   /** Rejects once the thread has died or was closed; never resolves. */
   readonly ended: Promise<never>;
   readonly #worker: Worker;
   readonly #waiting = new Map<number, PromiseWithResolvers<unknown>>();
+  #outbox: Call[] = [];
   #nextId = 0;
   #end: MillraceError | undefined;
 
   /** `code` is the error of every call once the thread has ended. `onPush` is handed what the thread sends unasked. */
-  constructor(module: URL, data: unknown, code: ErrorCode, onPush: (pushed: unknown) => void) {
-    this.#worker = new Worker(module, { workerData: data });
+  constructor(name: Name, settings: SettingsOf<Name>, code: ErrorCode, onPush: (pushed: unknown) => void) {
+    // This module and all it imports: the thread then finds their JavaScript and needs no compiler in its memory.
+    flushCompileCache();
+    this.#worker = new Worker(new URL(import.meta.url), {
+      workerData: { millraceService: name, settings },
+      resourceLimits: THREAD_LIMITS,
+    });
     const ended = Promise.withResolvers<never>();
     ended.promise.catch(() => {});
     this.ended = ended.promise;
@@ -34,20 +63,30 @@ export class Thread<Ops extends Operations> implements AsyncDisposable {
     this.#worker.on("exit", () => end(new MillraceError(code, "it is closed")));
   }
 
-  call<K extends keyof Ops & string>(operation: K, ...args: Parameters<Ops[K]>): Promise<ReturnType<Ops[K]>> {
+  call<K extends OperationName<Services[Name]>>(
+    operation: K,
+    ...args: Operation<Services[Name], K>["args"]
+  ): Promise<Operation<Services[Name], K>["value"]> {
     if (this.#end !== undefined) return Promise.reject(this.#end);
     const id = this.#nextId++;
     const waiting = Promise.withResolvers<unknown>();
     this.#waiting.set(id, waiting);
-    this.#worker.postMessage({ id, operation, args } satisfies Call);
-    return waiting.promise as Promise<ReturnType<Ops[K]>>;
+    // Calls of one turn go in one post: crossing to a thread costs more than most operations.
+    if (this.#outbox.push({ id, operation, args }) === 1) queueMicrotask(() => this.#post());
+    return waiting.promise as Promise<never>;
   }
 
   /** Waits for the calls in hand; the thread then closes its database. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#end !== undefined) return;
+    this.#post();
     this.#worker.postMessage("close");
     await this.ended.catch(() => {});
+  }
+
+  #post(): void {
+    if (this.#outbox.length > 0) this.#worker.postMessage(this.#outbox);
+    this.#outbox = [];
   }
 
   #settle(reply: Answer["replies"][number]): void {
@@ -56,4 +95,10 @@ export class Thread<Ops extends Operations> implements AsyncDisposable {
     if ("code" in reply) waiting?.reject(new MillraceError(reply.code, reply.detail));
     else waiting?.resolve(reply.value);
   }
+}
+
+const name: unknown = workerData?.millraceService;
+if (parentPort !== null && typeof name === "string" && name in services) {
+  const service: Service = new services[name as ServiceName](workerData.settings);
+  serve(service, parentPort);
 }

@@ -112,10 +112,21 @@ export function createPrometheus(
   });
   if (backlogs !== undefined) registerBacklog(registry, backlogs);
 
+  // One a request: looking a series up by its labels would cost more than counting.
+  const requestSeries = new Map<string, { count: Counter.Internal; time: Histogram.Internal<string> }>();
   const subscribers: Subscribers = {
     "request.answered": ({ server, route, status, seconds }) => {
-      requests.inc({ server, route, status });
-      requestSeconds.observe({ server, route }, seconds);
+      const key = `${server} ${route} ${status}`;
+      let series = requestSeries.get(key);
+      if (series === undefined) {
+        series = {
+          count: requests.labels({ server, route, status }),
+          time: requestSeconds.labels({ server, route }),
+        };
+        requestSeries.set(key, series);
+      }
+      series.count.inc();
+      series.time.observe(seconds);
     },
     "events.rejected": (fact) => events.inc({ outcome: "rejected" }, fact.events),
     "message.published": (fact) => {

@@ -1,0 +1,275 @@
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import type { Message } from "../../domain/envelope.ts";
+import { type ProjectionName, projectionNames } from "../../domain/projection.ts";
+import { MillraceError } from "../../errors.ts";
+import type { Backlog, DeadLetter, Outcome } from "../../ports/broker.ts";
+import { openDatabase } from "./database.ts";
+
+export interface BrokerFileSettings {
+  readonly dataDir: string;
+  readonly backlogMaxBytes: number;
+}
+
+/** What is due to the consumer of a queue. */
+export interface Pushed {
+  readonly queue: ProjectionName;
+  readonly deliveries: readonly {
+    readonly seq: number;
+    readonly attempt: number;
+    readonly message: Message;
+  }[];
+}
+
+/**
+ * A message is kept once, with a row for each queue that has not settled it. `attempt` counts its deliveries so far;
+ * `due_at` is 0 for a message never retried, else the instant before which it is not delivered again.
+ */
+const schema = `
+  CREATE TABLE IF NOT EXISTS message (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, content_type TEXT NOT NULL, body BLOB NOT NULL
+  ) STRICT;
+  CREATE TABLE IF NOT EXISTS delivery (
+    seq INTEGER NOT NULL, queue INTEGER NOT NULL, attempt INTEGER NOT NULL, due_at INTEGER NOT NULL,
+    PRIMARY KEY (seq, queue)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS delivery_due ON delivery (queue, due_at) WHERE due_at > 0;
+  CREATE TABLE IF NOT EXISTS dead_letter (
+    queue INTEGER NOT NULL, seq INTEGER NOT NULL, reason TEXT NOT NULL, attempts INTEGER NOT NULL,
+    dead_at INTEGER NOT NULL, PRIMARY KEY (queue, seq)
+  ) STRICT, WITHOUT ROWID;
+`;
+
+function prepareAll(database: DatabaseSync) {
+  const prepare = (sql: string) => database.prepare(sql);
+  const message = "id, content_type, body";
+  return {
+    insertMessage: prepare("INSERT INTO message (id, content_type, body) VALUES (?, ?, ?)"),
+    insertDelivery: prepare("INSERT INTO delivery (seq, queue, attempt, due_at) VALUES (?, ?, 0, ?)"),
+    deleteDelivery: prepare("DELETE FROM delivery WHERE seq = ? AND queue = ?"),
+    markDelivered: prepare("UPDATE delivery SET attempt = attempt + 1 WHERE seq = ? AND queue = ?"),
+    postpone: prepare("UPDATE delivery SET due_at = ? WHERE seq = ? AND queue = ?"),
+    deleteMessage: prepare(`
+      DELETE FROM message WHERE seq = ?1 AND NOT EXISTS (SELECT 1 FROM delivery WHERE seq = ?1)
+        AND NOT EXISTS (SELECT 1 FROM dead_letter WHERE seq = ?1 AND queue IN (0, 1, 2))`),
+    bury: prepare(`
+      INSERT INTO dead_letter (queue, seq, reason, attempts, dead_at)
+      SELECT queue, seq, ?3, attempt, ?4 FROM delivery WHERE seq = ?1 AND queue = ?2`),
+    unbury: prepare("DELETE FROM dead_letter WHERE queue = ? AND seq = ?"),
+    selectFresh: prepare(`
+      SELECT seq, attempt, ${message} FROM delivery JOIN message USING (seq)
+      WHERE queue = ? AND seq > ? AND due_at = 0 ORDER BY seq`),
+    selectDue: prepare(`
+      SELECT seq, attempt, ${message} FROM delivery JOIN message USING (seq)
+      WHERE queue = ? AND due_at > 0 AND due_at <= ? ORDER BY due_at`),
+    lastSeq: prepare("SELECT max(seq) AS seq FROM message"),
+    countDeliveries: prepare("SELECT count(*) AS n FROM delivery WHERE queue = ?"),
+    countDead: prepare("SELECT count(*) AS n FROM dead_letter WHERE queue = ?"),
+    selectDead: prepare(`
+      SELECT seq, reason, attempts, dead_at, ${message} FROM dead_letter JOIN message USING (seq)
+      WHERE queue = ? AND seq > ? ORDER BY seq LIMIT ?`),
+    fileSize: prepare(`
+      SELECT (page_count - freelist_count) * page_size AS bytes
+      FROM pragma_page_count(), pragma_freelist_count(), pragma_page_size()`),
+  };
+}
+
+/** The one consumer of a queue: in memory, since a crash makes every delivery waiting again. */
+interface Subscriber {
+  prefetch: number;
+  /** Body size of each unsettled delivery by its seq. */
+  readonly unsettled: Map<number, number>;
+  /** Every message up to here was delivered, or is not for this queue, since this consumer started. */
+  cursor: number;
+}
+
+/** A consumer with this many bytes unsettled gets no more, whatever its prefetch: messages differ in size a thousandfold. */
+const UNSETTLED_MAX_BYTES = 256 * 1024;
+const CACHE_KIB = 2048;
+
+type Row = Readonly<Record<string, unknown>>;
+const indexOf = (queue: ProjectionName): number => projectionNames.indexOf(queue);
+const messageOf = (row: Row): Message => ({
+  id: String(row["id"]),
+  contentType: String(row["content_type"]),
+  body: row["body"] as Uint8Array,
+});
+
+/** The queues in their file, as one process sees them. Runs in a thread: see serve.ts for its transactions. */
+export class BrokerFile {
+  readonly database: DatabaseSync;
+  readonly mode = "write";
+  readonly code = "BROKER_UNAVAILABLE";
+  /** Publishes, which clients wait for, go first: a settlement that a crash undoes is only a redelivery. */
+  readonly patient = new Set(["settle"]);
+  /** A retry may be due, or another process have published, while no call arrives. */
+  readonly rideEveryMs = 25;
+  readonly #settings: BrokerFileSettings;
+  readonly #sql: ReturnType<typeof prepareAll>;
+  readonly #subscribers = new Map<ProjectionName, Subscriber>();
+  readonly #locks = new Map<ProjectionName, DatabaseSync>();
+  /** Settled in the transaction under way; forgotten by memory once it is committed. */
+  #settled: (readonly [ProjectionName, number])[] = [];
+
+  constructor(settings: BrokerFileSettings) {
+    this.#settings = settings;
+    this.database = openDatabase(join(settings.dataDir, "broker.sqlite"), schema, CACHE_KIB);
+    this.#sql = prepareAll(this.database);
+  }
+
+  publish({ id, contentType, body }: Message): void {
+    this.ready();
+    const seq = Number(this.#sql.insertMessage.run(id, contentType, body).lastInsertRowid);
+    for (const queue of projectionNames.keys()) this.#sql.insertDelivery.run(seq, queue, 0);
+  }
+
+  /** @throws MillraceError BROKER_FULL. */
+  ready(): void {
+    const { backlogMaxBytes } = this.#settings;
+    if (Number(this.#sql.fileSize.get()?.["bytes"]) <= backlogMaxBytes) return;
+    throw new MillraceError("BROKER_FULL", `its file holds more than ${backlogMaxBytes} bytes`);
+  }
+
+  /** False while a consumer of another process has the queue. */
+  subscribe(queue: ProjectionName, prefetch: number): boolean {
+    if (!this.#lock(queue)) return false;
+    this.#subscribers.set(queue, { prefetch, unsettled: new Map(), cursor: 0 });
+    return true;
+  }
+
+  /** Delivers no more. */
+  pause(queue: ProjectionName): void {
+    const subscriber = this.#subscribers.get(queue);
+    if (subscriber !== undefined) subscriber.prefetch = 0;
+  }
+
+  /** What is unsettled is waiting again. */
+  unsubscribe(queue: ProjectionName): void {
+    this.#subscribers.delete(queue);
+    this.#locks.get(queue)?.close();
+    this.#locks.delete(queue);
+  }
+
+  settle(queue: ProjectionName, seq: number, outcome: Outcome): void {
+    const index = indexOf(queue);
+    if (outcome.kind === "retry") {
+      this.#sql.postpone.run(Math.max(1, Date.now() + outcome.afterMs), seq, index);
+    } else {
+      if (outcome.kind === "deadLetter") this.#sql.bury.run(seq, index, outcome.reason, Date.now());
+      this.#sql.deleteDelivery.run(seq, index);
+      this.#sql.deleteMessage.run(seq);
+    }
+    this.#settled.push([queue, seq]);
+  }
+
+  backlog(queue: ProjectionName): Backlog {
+    const all = Number(this.#sql.countDeliveries.get(indexOf(queue))?.["n"]);
+    const unsettled = Math.min(all, this.#subscribers.get(queue)?.unsettled.size ?? 0);
+    const deadLetters = Number(this.#sql.countDead.get(indexOf(queue))?.["n"]);
+    return { ready: all - unsettled, unsettled, deadLetters };
+  }
+
+  listDead(queue: ProjectionName, limit: number, after: string | undefined): readonly DeadLetter[] {
+    return this.#sql.selectDead.all(indexOf(queue), Number(after ?? 0), limit).map((row) => ({
+      id: String(row["seq"]),
+      queue,
+      message: messageOf(row),
+      reason: String(row["reason"]),
+      attempts: Number(row["attempts"]),
+      deadAtMs: Number(row["dead_at"]),
+    }));
+  }
+
+  replayDead(queue: ProjectionName, ids: readonly string[]): number {
+    return this.#unbury(queue, ids, (seq) => this.#sql.insertDelivery.run(seq, indexOf(queue), 1));
+  }
+
+  dropDead(queue: ProjectionName, ids: readonly string[]): number {
+    return this.#unbury(queue, ids, (seq) => this.#sql.deleteMessage.run(seq));
+  }
+
+  /** Delivers what is due up to each prefetch, and counts the delivery in the same commit as what made it due. */
+  ride(): () => readonly Pushed[] {
+    const gone = this.#settled;
+    this.#settled = [];
+    const batches = Array.from(this.#subscribers, ([queue, subscriber]) => {
+      const unsettled = new Map(subscriber.unsettled);
+      for (const [from, seq] of gone) if (from === queue) unsettled.delete(seq);
+      return { queue, subscriber, ...this.#due(queue, subscriber.cursor, unsettled, subscriber.prefetch) };
+    });
+    return () => {
+      for (const [queue, seq] of gone) this.#subscribers.get(queue)?.unsettled.delete(seq);
+      for (const { subscriber, cursor, deliveries } of batches) {
+        subscriber.cursor = cursor;
+        for (const { seq, message } of deliveries) subscriber.unsettled.set(seq, message.body.byteLength);
+      }
+      return batches
+        .filter(({ deliveries }) => deliveries.length > 0)
+        .map(({ queue, deliveries }) => ({ queue, deliveries }));
+    };
+  }
+
+  rolledBack(): void {
+    this.#settled = [];
+  }
+
+  close(): void {
+    for (const queue of this.#locks.keys()) this.unsubscribe(queue);
+    this.database.close();
+  }
+
+  #unbury(queue: ProjectionName, ids: readonly string[], then: (seq: number) => void): number {
+    const seqs = ids.map(Number).filter((seq) => this.#sql.unbury.run(indexOf(queue), seq).changes === 1);
+    for (const seq of seqs) then(seq);
+    return seqs.length;
+  }
+
+  /**
+   * One consumer a queue on this machine: an exclusive lock on a file, which the system drops when its process dies. Within
+   * a process broker.ts asks for a queue once at a time.
+   */
+  #lock(queue: ProjectionName): boolean {
+    if (this.#locks.has(queue)) return true;
+    const file = new DatabaseSync(join(this.#settings.dataDir, `${queue}.lock`), { timeout: 0 });
+    try {
+      file.exec("BEGIN EXCLUSIVE");
+    } catch {
+      file.close();
+      return false;
+    }
+    this.#locks.set(queue, file);
+    return true;
+  }
+
+  /** `unsettled` is what the queue's consumer will hold once the transaction under way is committed. */
+  #due(queue: ProjectionName, from: number, unsettled: ReadonlyMap<number, number>, prefetch: number) {
+    const deliveries: Pushed["deliveries"][number][] = [];
+    let cursor = from;
+    let bytes = unsettled.values().reduce((sum, size) => sum + size, 0);
+    const room = () =>
+      deliveries.length + unsettled.size < prefetch && (bytes === 0 || bytes < UNSETTLED_MAX_BYTES);
+    const deliver = (row: Row) => {
+      const message = messageOf(row);
+      bytes += message.body.byteLength;
+      deliveries.push({ seq: Number(row["seq"]), attempt: Number(row["attempt"]) + 1, message });
+    };
+    if (room()) {
+      for (const row of this.#sql.selectDue.iterate(indexOf(queue), Date.now())) {
+        if (!unsettled.has(Number(row["seq"]))) deliver(row);
+        if (!room()) break;
+      }
+    }
+    if (room()) {
+      const last = Number(this.#sql.lastSeq.get()?.["seq"] ?? 0);
+      for (const row of this.#sql.selectFresh.iterate(indexOf(queue), cursor)) {
+        deliver(row);
+        cursor = Number(row["seq"]);
+        if (!room()) break;
+      }
+      // All seen: the next look starts behind rows that belong to other, slower queues.
+      if (room()) cursor = Math.max(cursor, last);
+    }
+    for (const { seq } of deliveries) this.#sql.markDelivered.run(seq, indexOf(queue));
+    return { deliveries, cursor };
+  }
+}
