@@ -1,4 +1,4 @@
-import { type AcceptedEvent, decodeMessage, type Envelope } from "../domain/envelope.ts";
+import { type AcceptedEvent, decodeMessage, type Envelope, type Message } from "../domain/envelope.ts";
 import { madeAtMs } from "../domain/instant.ts";
 import type { Projection } from "../domain/projection.ts";
 import { asMillraceError, MillraceError } from "../errors.ts";
@@ -43,7 +43,7 @@ async function take(
     // A delivery that never got as far as being settled has taken its process down each time.
     if (delivery.attempt > settings.maxAttempts)
       throw new MillraceError("MESSAGE_UNREADABLE", "no attempt ever ended");
-    const envelope = decodeMessage(delivery.message);
+    const envelope = envelopeOf(delivery.message);
     events = envelope.events.length;
     if (!(await applyWhenPossible(parts, settings, stop, envelope))) return;
   } catch (thrown) {
@@ -61,6 +61,17 @@ async function take(
     ageSeconds: acceptedAtMs === undefined ? undefined : (clock.now() - acceptedAtMs) / 1000,
     error: failure,
   });
+}
+
+/** Workers of one process may be handed the same message: the first to see it decodes it. */
+const decoded = new WeakMap<Message, Envelope>();
+
+function envelopeOf(message: Message): Envelope {
+  const known = decoded.get(message);
+  if (known !== undefined) return known;
+  const envelope = decodeMessage(message);
+  decoded.set(message, envelope);
+  return envelope;
 }
 
 /**

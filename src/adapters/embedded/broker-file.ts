@@ -57,11 +57,10 @@ function prepareAll(database: DatabaseSync) {
       SELECT queue, seq, ?3, attempt, ?4 FROM delivery WHERE seq = ?1 AND queue = ?2`),
     unbury: prepare("DELETE FROM dead_letter WHERE queue = ? AND seq = ?"),
     selectFresh: prepare(`
-      SELECT seq, attempt, ${message} FROM delivery JOIN message USING (seq)
-      WHERE queue = ? AND seq > ? AND due_at = 0 ORDER BY seq`),
+      SELECT seq, attempt FROM delivery WHERE queue = ? AND seq > ? AND due_at = 0 ORDER BY seq`),
     selectDue: prepare(`
-      SELECT seq, attempt, ${message} FROM delivery JOIN message USING (seq)
-      WHERE queue = ? AND due_at > 0 AND due_at <= ? ORDER BY due_at`),
+      SELECT seq, attempt FROM delivery WHERE queue = ? AND due_at > 0 AND due_at <= ? ORDER BY due_at`),
+    selectMessage: prepare(`SELECT ${message} FROM message WHERE seq = ?`),
     lastSeq: prepare("SELECT max(seq) AS seq FROM message"),
     countDeliveries: prepare("SELECT count(*) AS n FROM delivery WHERE queue = ?"),
     countDead: prepare("SELECT count(*) AS n FROM dead_letter WHERE queue = ?"),
@@ -100,14 +99,14 @@ export class BrokerFile {
   readonly database: DatabaseSync;
   readonly mode = "write";
   readonly code = "BROKER_UNAVAILABLE";
-  /** Publishes, which clients wait for, go first: a settlement that a crash undoes is only a redelivery. */
-  readonly patient = new Set(["settle"]);
   /** A retry may be due, or another process have published, while no call arrives. */
   readonly rideEveryMs = 25;
   readonly #settings: BrokerFileSettings;
   readonly #sql: ReturnType<typeof prepareAll>;
   readonly #subscribers = new Map<ProjectionName, Subscriber>();
   readonly #locks = new Map<ProjectionName, DatabaseSync>();
+  /** Messages of the transaction under way: those due to several queues are read once, and cross to their thread once. */
+  readonly #atHand = new Map<number, Message>();
   /** Settled in the transaction under way; forgotten by memory once it is committed. */
   #settled: (readonly [ProjectionName, number])[] = [];
 
@@ -117,10 +116,12 @@ export class BrokerFile {
     this.#sql = prepareAll(this.database);
   }
 
-  publish({ id, contentType, body }: Message): void {
+  publish(message: Message): void {
     this.ready();
+    const { id, contentType, body } = message;
     const seq = Number(this.#sql.insertMessage.run(id, contentType, body).lastInsertRowid);
     for (const queue of projectionNames.keys()) this.#sql.insertDelivery.run(seq, queue, 0);
+    this.#atHand.set(seq, message);
   }
 
   /** @throws MillraceError BROKER_FULL. */
@@ -197,6 +198,7 @@ export class BrokerFile {
       for (const [from, seq] of gone) if (from === queue) unsettled.delete(seq);
       return { queue, subscriber, ...this.#due(queue, subscriber.cursor, unsettled, subscriber.prefetch) };
     });
+    this.#atHand.clear();
     return () => {
       for (const [queue, seq] of gone) this.#subscribers.get(queue)?.unsettled.delete(seq);
       for (const { subscriber, cursor, deliveries } of batches) {
@@ -211,6 +213,7 @@ export class BrokerFile {
 
   rolledBack(): void {
     this.#settled = [];
+    this.#atHand.clear();
   }
 
   close(): void {
@@ -249,9 +252,11 @@ export class BrokerFile {
     const room = () =>
       deliveries.length + unsettled.size < prefetch && (bytes === 0 || bytes < UNSETTLED_MAX_BYTES);
     const deliver = (row: Row) => {
-      const message = messageOf(row);
+      const seq = Number(row["seq"]);
+      const message = this.#atHand.get(seq) ?? messageOf(this.#sql.selectMessage.get(seq) ?? {});
+      this.#atHand.set(seq, message);
       bytes += message.body.byteLength;
-      deliveries.push({ seq: Number(row["seq"]), attempt: Number(row["attempt"]) + 1, message });
+      deliveries.push({ seq, attempt: Number(row["attempt"]) + 1, message });
     };
     if (room()) {
       for (const row of this.#sql.selectDue.iterate(indexOf(queue), Date.now())) {

@@ -18,11 +18,16 @@ const SETTLE_RETRY_MS = 500;
 /** A broker in a file: one SQLite database in `dataDir`, which several processes of this machine may share. */
 export function openEmbeddedBroker(settings: EmbeddedBrokerSettings, clock: Clock): Broker {
   const takers = new Map<ProjectionName, (pushed: Pushed) => void>();
+  const { dataDir, backlogMaxBytes } = settings;
   const thread = new Thread(
     "BrokerFile",
-    { dataDir: settings.dataDir, backlogMaxBytes: settings.backlogMaxBytes },
-    "BROKER_UNAVAILABLE",
-    (pushed) => takers.get((pushed as Pushed).queue)?.(pushed as Pushed),
+    { dataDir, backlogMaxBytes },
+    {
+      code: "BROKER_UNAVAILABLE",
+      // Publishes, which clients wait for, go first: a settlement that a crash undoes is only a redelivery.
+      patient: ["settle"],
+      onPush: (pushed) => takers.get((pushed as Pushed).queue)?.(pushed as Pushed),
+    },
   );
 
   async function publish(message: Message): Promise<void> {

@@ -22,8 +22,6 @@ export interface Service {
   readonly mode: "write" | "read";
   /** The error of an operation that failed for an unforeseen reason, such as a full disk. */
   readonly code: ErrorCode;
-  /** Operations that nobody waits for: they share the next commit of others, or come after a few milliseconds. */
-  readonly patient?: ReadonlySet<string>;
   /** Work that rides in the transaction after the calls; what it answers runs once that is committed, and gives pushes. */
   ride?(): () => readonly unknown[];
   /** Runs when the transaction was rolled back, to forget what its calls left in memory. */
@@ -35,37 +33,25 @@ export interface Service {
 
 /** No more posts are taken in once this many calls share a commit: it bounds the wait of the first, in the worst case. */
 const MAX_CALLS_A_COMMIT = 512;
-/** How long a patient call waits for others to share its commit, in milliseconds. */
-const PATIENCE_MS = 5;
 
 /** Serves calls until told to close. The calls that arrived during one commit share the next (group commit). */
 export function serve(service: Service, port: MessagePort): void {
-  let waiting: Call[] = [];
-  let patience: NodeJS.Timeout | undefined;
   const post = (answer: Answer) => {
     if (answer.replies.length > 0 || answer.pushed.length > 0) port.postMessage(answer);
-  };
-  const commit = () => {
-    const calls = waiting;
-    waiting = [];
-    clearTimeout(patience);
-    patience = undefined;
-    if (calls.length > 0) post(answered(service, calls));
-    for (const call of calls) for (const arg of call.args) release(arg);
   };
   const timer =
     service.rideEveryMs === undefined
       ? undefined
       : setInterval(() => post({ replies: [], pushed: ridden(service) }), service.rideEveryMs);
   port.on("message", (first: readonly Call[] | "close") => {
+    const calls: Call[] = [];
     let next: readonly Call[] | "close" | undefined = first;
     while (next !== undefined && next !== "close") {
-      waiting.push(...next);
-      next = waiting.length < MAX_CALLS_A_COMMIT ? receiveMessageOnPort(port)?.message : undefined;
+      calls.push(...next);
+      next = calls.length < MAX_CALLS_A_COMMIT ? receiveMessageOnPort(port)?.message : undefined;
     }
-    const urgent = waiting.some(({ operation }) => service.patient?.has(operation) !== true);
-    if (urgent || waiting.length >= MAX_CALLS_A_COMMIT || next === "close") commit();
-    else patience ??= setTimeout(commit, PATIENCE_MS);
+    if (calls.length > 0) post(answered(service, calls));
+    for (const call of calls) for (const arg of call.args) release(arg);
     if (next !== "close") return;
     clearInterval(timer);
     service.close();

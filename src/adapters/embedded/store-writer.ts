@@ -59,8 +59,6 @@ export class StoreWriter {
   readonly database: DatabaseSync;
   readonly mode = "write";
   readonly code = "STORE_UNAVAILABLE";
-  /** What three workers write within a few milliseconds shares one wait for the disk. */
-  readonly patient = new Set(["claim", "apply"]);
   readonly #sql: ReturnType<typeof prepareAll>;
 
   constructor(dataDir: string) {

@@ -3,10 +3,14 @@ import { Thread } from "./thread.ts";
 
 /** A store in a file: one SQLite database in `dataDir`, written by one thread and read by another beside it. */
 export async function openEmbeddedStore(dataDir: string): Promise<Store> {
-  const writer = new Thread("StoreWriter", dataDir, "STORE_UNAVAILABLE", () => {});
+  const writer = new Thread("StoreWriter", dataDir, {
+    code: "STORE_UNAVAILABLE",
+    // What three workers write within a few milliseconds shares one wait for the disk.
+    patient: ["claim", "apply"],
+  });
   // One after the other: the first makes the tables.
   await writer.call("ready");
-  const reader = new Thread("StoreReader", dataDir, "STORE_UNAVAILABLE", () => {});
+  const reader = new Thread("StoreReader", dataDir, { code: "STORE_UNAVAILABLE" });
   return {
     claim: async (claim, nowMs) => new Set(await writer.call("claim", claim, nowMs)),
     apply: (change, nowMs) => writer.call("apply", change, nowMs),

@@ -22,6 +22,17 @@ type Operation<S, K extends keyof S> = S[K] extends (...args: infer Args) => inf
   ? { args: Args; value: Value }
   : never;
 
+export interface ThreadUse<S> {
+  /** The error of every call once the thread has ended. */
+  readonly code: ErrorCode;
+  /** Operations that nobody waits for: they go along with the next other call, or by themselves a few milliseconds later. */
+  readonly patient?: readonly OperationName<S>[];
+  /** Is handed what the thread sends unasked. */
+  readonly onPush?: (pushed: unknown) => void;
+}
+
+/** How long a patient call waits for company, in milliseconds. */
+const PATIENCE_MS = 5;
 /** A thread holds a few messages at a time; left to itself its heap would grow tenfold before it is collected. */
 const THREAD_LIMITS = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64 };
 
@@ -34,12 +45,16 @@ export class Thread<Name extends ServiceName> implements AsyncDisposable {
   readonly ended: Promise<never>;
   readonly #worker: Worker;
   readonly #waiting = new Map<number, PromiseWithResolvers<unknown>>();
+  readonly #patient: ReadonlySet<string>;
   #outbox: Call[] = [];
+  #patience: NodeJS.Timeout | undefined;
+  #posting = false;
   #nextId = 0;
   #end: MillraceError | undefined;
 
-  /** `code` is the error of every call once the thread has ended. `onPush` is handed what the thread sends unasked. */
-  constructor(name: Name, settings: SettingsOf<Name>, code: ErrorCode, onPush: (pushed: unknown) => void) {
+  constructor(name: Name, settings: SettingsOf<Name>, use: ThreadUse<Services[Name]>) {
+    this.#patient = new Set(use.patient);
+    const { code } = use;
     // This module and all it imports: the thread then finds their JavaScript and needs no compiler in its memory.
     flushCompileCache();
     this.#worker = new Worker(new URL(import.meta.url), {
@@ -57,7 +72,7 @@ export class Thread<Name extends ServiceName> implements AsyncDisposable {
     };
     this.#worker.on("message", (answer: Answer) => {
       for (const reply of answer.replies) this.#settle(reply);
-      for (const pushed of answer.pushed) onPush(pushed);
+      for (const pushed of answer.pushed) use.onPush?.(pushed);
     });
     this.#worker.on("error", (cause) => end(new MillraceError(code, "its thread died", { cause })));
     this.#worker.on("exit", () => end(new MillraceError(code, "it is closed")));
@@ -71,8 +86,13 @@ export class Thread<Name extends ServiceName> implements AsyncDisposable {
     const id = this.#nextId++;
     const waiting = Promise.withResolvers<unknown>();
     this.#waiting.set(id, waiting);
-    // Calls of one turn go in one post: crossing to a thread costs more than most operations.
-    if (this.#outbox.push({ id, operation, args }) === 1) queueMicrotask(() => this.#post());
+    this.#outbox.push({ id, operation, args });
+    if (this.#patient.has(operation)) {
+      this.#patience ??= setTimeout(() => this.#post(), PATIENCE_MS);
+    } else if (!this.#posting) {
+      this.#posting = true;
+      queueMicrotask(() => this.#post());
+    }
     return waiting.promise as Promise<never>;
   }
 
@@ -84,7 +104,11 @@ export class Thread<Name extends ServiceName> implements AsyncDisposable {
     await this.ended.catch(() => {});
   }
 
+  /** Calls of one turn go in one post, and take the patient ones along: waking a thread costs more than most operations. */
   #post(): void {
+    clearTimeout(this.#patience);
+    this.#patience = undefined;
+    this.#posting = false;
     if (this.#outbox.length > 0) this.#worker.postMessage(this.#outbox);
     this.#outbox = [];
   }
