@@ -1,5 +1,24 @@
 import { defineConfig } from "vitest/config";
 
+/** These start whole systems and load both cores: one at a time, after all else. */
+const systems = ["test/fault/**/*.test.ts", "test/flow/**/*.test.ts", "test/commands/roles.test.ts"];
+const timeouts = { testTimeout: 30_000, hookTimeout: 60_000 };
+
 export default defineConfig({
-  test: { include: ["test/**/*.test.ts"], testTimeout: 30_000, hookTimeout: 30_000, maxWorkers: 2 },
+  test: {
+    projects: [
+      {
+        test: { name: "parts", include: ["test/**/*.test.ts"], exclude: systems, maxWorkers: 2, ...timeouts },
+      },
+      {
+        test: {
+          name: "systems",
+          include: systems,
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+          ...timeouts,
+        },
+      },
+    ],
+  },
 });

@@ -1,15 +1,17 @@
 import { randomUUIDv7 } from "node:crypto";
+import { getHeapStatistics } from "node:v8";
 import { systemClock } from "./adapters/clock.ts";
 import { openEmbeddedBroker } from "./adapters/embedded/broker.ts";
 import { openEmbeddedStore } from "./adapters/embedded/store.ts";
 import { createLogger, createLogSubscriber } from "./adapters/telemetry/pino.ts";
 import { createPrometheus } from "./adapters/telemetry/prometheus.ts";
 import { createCollector } from "./collector/server.ts";
-import type { Config } from "./config.ts";
+import { type Config, variableOf } from "./config.ts";
 import { accountName } from "./domain/account-name.ts";
 import { distinctName } from "./domain/distinct-name.ts";
 import { hourlyLog } from "./domain/hourly-log.ts";
 import type { ProjectionName } from "./domain/projection.ts";
+import { MillraceError } from "./errors.ts";
 import { createAdmin } from "./http/admin.ts";
 import type { Broker } from "./ports/broker.ts";
 import type { Store } from "./ports/store.ts";
@@ -51,6 +53,7 @@ export async function compose(
   parts: AsyncDisposableStack,
   stop: AbortSignal,
 ): Promise<readonly Actor[]> {
+  checkHeap(config);
   const logged = createLogSubscriber(createLogger(config));
   const needsStore = roles.some((role) => role !== "collector");
   const needsBroker = roles.some((role) => role === "collector" || role in projections);
@@ -73,6 +76,22 @@ export async function compose(
   const actors = [serverActor("admin", admin, { host: config.host, port: config.adminPort }, emit)];
   for (const role of roles) actors.push(await actorOf(role, config, broker, store, emit));
   return actors;
+}
+
+/** What the process needs beside the requests in hand, and what one byte of theirs comes to: measured under overload. */
+const HEAP_AT_REST_BYTES = 64 * 1024 * 1024;
+const HEAP_A_BYTE = 3;
+
+/** @throws MillraceError INVALID_SETTING where the bound on requests in hand is not one that the heap can hold. */
+function checkHeap({ unconfirmedMaxBytes }: Config): void {
+  const needed = HEAP_AT_REST_BYTES + HEAP_A_BYTE * unconfirmedMaxBytes;
+  const limit = getHeapStatistics().heap_size_limit;
+  if (needed <= limit) return;
+  throw new MillraceError(
+    "INVALID_SETTING",
+    `${variableOf("unconfirmedMaxBytes")} is ${unconfirmedMaxBytes}; node's heap of ${limit} bytes holds at most ` +
+      `${Math.floor((limit - HEAP_AT_REST_BYTES) / HEAP_A_BYTE)}: lower it, or raise node's --max-old-space-size`,
+  );
 }
 
 async function actorOf(

@@ -2,8 +2,9 @@ import { isUtf8 } from "node:buffer";
 import type { IncomingHttpHeaders } from "node:http";
 import { checkCloudEvent, fromHeaders, fromJsonFormat } from "../domain/cloud-event.ts";
 import type { AcceptedEvent } from "../domain/envelope.ts";
+import { keyId, keyIdAt } from "../domain/event-id.ts";
 import { type Checked, checkEvent, type EventRules } from "../domain/event.ts";
-import { MillraceError } from "../errors.ts";
+import { type Fault, MillraceError } from "../errors.ts";
 
 export interface AcceptRules extends EventRules {
   readonly batchMaxEvents: number;
@@ -41,7 +42,8 @@ export function acceptOne(
     const detail = checked.faults.map((fault) => fault.detail).join("; ");
     throw new MillraceError("INVALID_EVENT", detail, { faults: checked.faults });
   }
-  return accepted(checked, requestKey(headers), nowMs);
+  const key = requestKey(headers);
+  return accepted(checked, key === undefined ? undefined : keyId(key), nowMs);
 }
 
 function checkOne(
@@ -56,8 +58,9 @@ function checkOne(
     throw unsupported(type, ["application/json", "application/cloudevents+json"]);
   }
   const value = parse(text(body));
-  if (headers["ce-specversion"] === undefined) return checkEvent(value, rules, nowMs);
-  return checkCloudEvent(fromHeaders(headers, value), rules, nowMs);
+  const cloudEvent = fromHeaders(headers, value);
+  if (cloudEvent === undefined) return checkEvent(value, rules, nowMs);
+  return checkCloudEvent(cloudEvent, rules, nowMs);
 }
 
 /**
@@ -75,6 +78,8 @@ export function acceptMany(
   const checks = checkMany(type, body, rules, nowMs);
   const events: AcceptedEvent[] = [];
   const rejections: Rejection[] = [];
+  const reasonsMax = Math.max(REASONS_MIN, body.byteLength);
+  let told = 0;
   let index = 0;
   for (const { checked, id } of checks) {
     if (index >= rules.batchMaxEvents) {
@@ -83,14 +88,26 @@ export function acceptMany(
         `at most ${rules.batchMaxEvents} events are taken in one request`,
       );
     }
-    if (checked.ok) events.push(accepted(checked, key === undefined ? undefined : `${key} ${index}`, nowMs));
+    if (checked.ok)
+      events.push(accepted(checked, key === undefined ? undefined : keyIdAt(key, index), nowMs));
     else {
-      const reason = checked.faults.map((fault) => fault.detail).join("; ");
+      const reason = told < reasonsMax ? reasonOf(checked.faults) : REASON_LEFT_OUT;
+      told += reason.length;
       rejections.push({ index, id, status: "rejected", reason });
     }
     index += 1;
   }
   return { events, rejections };
+}
+
+/** Longest reason for one event, and what a batch's reasons may come to at least, in characters; at most it is the body's bytes. */
+const REASON_MAX = 512;
+const REASONS_MIN = 65_536;
+const REASON_LEFT_OUT = "is not valid; the reasons told before this one are all that fit";
+
+function reasonOf(faults: readonly Fault[]): string {
+  const reason = faults.map((fault) => fault.detail).join("; ");
+  return reason.length <= REASON_MAX ? reason : `${reason.slice(0, REASON_MAX - 1).toWellFormed()}…`;
 }
 
 interface Item {
@@ -100,7 +117,7 @@ interface Item {
 
 function* checkMany(type: string, body: Buffer, rules: AcceptRules, nowMs: number): Generator<Item> {
   if (ndjson.includes(type)) {
-    for (const line of text(body).split("\n")) {
+    for (const line of linesOf(text(body))) {
       if (line.trim() !== "") yield checkLine(line, rules, nowMs);
     }
     return;
@@ -118,6 +135,16 @@ function* checkMany(type: string, body: Buffer, rules: AcceptRules, nowMs: numbe
       id: idOf(value),
     };
   }
+}
+
+/** One at a time: millions of line breaks are not held as millions of texts. */
+function* linesOf(all: string): Generator<string> {
+  let from = 0;
+  for (let to = all.indexOf("\n"); to >= 0; to = all.indexOf("\n", from)) {
+    yield all.slice(from, to);
+    from = to + 1;
+  }
+  yield all.slice(from);
 }
 
 function checkLine(line: string, rules: AcceptRules, nowMs: number): Item {

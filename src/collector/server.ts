@@ -9,7 +9,7 @@ import type { Publisher } from "../ports/broker.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Emit } from "../signals.ts";
 import { type AcceptRules, acceptMany, acceptOne } from "./accept.ts";
-import { type Budget, Hold, readBody } from "./body.ts";
+import { type Budget, checkValues, Hold, readBody } from "./body.ts";
 import { RequestFigures } from "./debug-vars.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { keyCheck } from "./keys.ts";
@@ -32,6 +32,9 @@ export interface CollectorParts {
   readonly newId: () => string;
   readonly emit: Emit;
 }
+
+/** JSON values that an event may come to on average, with room to spare: a plain one has 6, a CloudEvent some 15. */
+const VALUES_AN_EVENT = 32;
 
 /** The HTTP server of the collector, not yet listening. A 2xx of it means durable. */
 export async function createCollector(
@@ -111,6 +114,7 @@ export async function createCollector(
     );
     async function readMany(request: FastifyRequest, hold: Hold) {
       const body = await readBody(request.raw, settings.batchMaxBytes, hold);
+      checkValues(body, settings.batchMaxEvents * VALUES_AN_EVENT);
       const { events, rejections } = acceptMany(body, request.headers, rules, clock.now());
       return { rows: rowsOf(events), events: events.length, rejections };
     }

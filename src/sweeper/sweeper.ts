@@ -18,7 +18,7 @@ export interface SweeperSettings {
 
 /** One sweeper at a time, by this lease; it is renewed before each step, so a step must be shorter. */
 const LEASE = "sweeper";
-const LEASE_MS = 30_000;
+const LEASE_MS = 10_000;
 /** Rows a step deletes: some tens of milliseconds in which a writer waits. */
 const ROWS_A_STEP = 5000;
 
