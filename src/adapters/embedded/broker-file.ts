@@ -211,6 +211,11 @@ export class BrokerFile {
     };
   }
 
+  bytesOf(pushed: readonly Pushed[]): readonly ArrayBuffer[] {
+    const buffers = pushed.flatMap(({ deliveries }) => deliveries.map(({ message }) => message.body.buffer));
+    return Array.from(new Set(buffers)).filter((buffer) => buffer instanceof ArrayBuffer);
+  }
+
   rolledBack(): void {
     this.#settled = [];
     this.#atHand.clear();

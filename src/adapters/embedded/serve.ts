@@ -24,6 +24,8 @@ export interface Service {
   readonly code: ErrorCode;
   /** Work that rides in the transaction after the calls; what it answers runs once that is committed, and gives pushes. */
   ride?(): () => readonly unknown[];
+  /** The bytes within what is pushed: they move to the other thread, where a copy would leave them here as garbage. */
+  bytesOf?(pushed: readonly unknown[]): readonly ArrayBuffer[];
   /** Runs when the transaction was rolled back, to forget what its calls left in memory. */
   rolledBack?(): void;
   /** `ride` runs this often even when no call arrives, in milliseconds. */
@@ -37,7 +39,8 @@ const MAX_CALLS_A_COMMIT = 512;
 /** Serves calls until told to close. The calls that arrived during one commit share the next (group commit). */
 export function serve(service: Service, port: MessagePort): void {
   const post = (answer: Answer) => {
-    if (answer.replies.length > 0 || answer.pushed.length > 0) port.postMessage(answer);
+    if (answer.replies.length === 0 && answer.pushed.length === 0) return;
+    port.postMessage(answer, [...(service.bytesOf?.(answer.pushed) ?? [])]);
   };
   const timer =
     service.rideEveryMs === undefined
