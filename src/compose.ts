@@ -1,4 +1,5 @@
 import { randomUUIDv7 } from "node:crypto";
+import { once } from "node:events";
 import { getHeapStatistics } from "node:v8";
 import { systemClock } from "./adapters/clock.ts";
 import { openEmbeddedBroker } from "./adapters/embedded/broker.ts";
@@ -74,6 +75,7 @@ export async function compose(
     stop,
   });
   const actors = [serverActor("admin", admin, { host: config.host, port: config.adminPort }, emit)];
+  for (const part of [broker, store]) if (part !== undefined) actors.push(lifeline(part));
   for (const role of roles) actors.push(await actorOf(role, config, broker, store, emit));
   return actors;
 }
@@ -135,6 +137,14 @@ function actor(name: string, emit: Emit, run: (stop: AbortSignal) => Promise<voi
       await run(stop);
       emit("role.stopped", { role: name });
     },
+  };
+}
+
+/** Ends with an error when a part has failed for good: a process must not sit idle and look alive. */
+function lifeline(part: Broker | Store): Actor {
+  return {
+    name: "publish" in part ? "broker" : "store",
+    run: (stop) => Promise.race([part.ended, once(stop, "abort").then(() => undefined)]),
   };
 }
 

@@ -72,4 +72,6 @@ export interface Broker extends Publisher, Consumer, AsyncDisposable {
   backlog(queue: ProjectionName): Promise<Backlog>;
   /** Resolves when the broker can take a message now; rejects with the reason why not. */
   ready(): Promise<void>;
+  /** Rejects once the broker is closed or has failed for good: a process that needs it must then end. Never resolves. */
+  readonly ended: Promise<never>;
 }

@@ -95,4 +95,6 @@ export interface UpkeepStore {
 export interface Store extends ChangeStore, ViewStore, UpkeepStore, AsyncDisposable {
   /** Resolves when the store can read and write now; rejects with the reason why not. */
   ready(): Promise<void>;
+  /** Rejects once the store is closed or has failed for good: a process that needs it must then end. Never resolves. */
+  readonly ended: Promise<never>;
 }

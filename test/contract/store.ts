@@ -293,6 +293,23 @@ export function storeContract(name: string, make: () => Promise<StoreWorld>): vo
       }
     });
 
+    test("a change that the store will never take is refused for good, and takes no other down with it", async () => {
+      const good = hourlyLog.fold({ id: "good", events: [event("ann", "reads", 1)] });
+      const bad = {
+        ...good,
+        messageId: "bad",
+        entries: [{ ...event("ann", "reads", 1), second: Number.NaN } as never],
+      };
+      const [refused, ...applied] = await Promise.allSettled([
+        store.apply(bad as typeof good, NOW),
+        store.apply(good, NOW),
+        store.apply(distinctName.fold({ id: "good", events: [event("ann", "reads", 1)] }), NOW),
+      ]);
+      expect(refused).toMatchObject({ status: "rejected", reason: { code: "CHANGE_REFUSED" } });
+      expect(applied.map((one) => one.status)).toEqual(["fulfilled", "fulfilled"]);
+      expect((await store.hourlyTotals(NOW))[0]?.count).toBe(1);
+    });
+
     test("a store that is closed refuses, with a code", async () => {
       const other = await world.open();
       await other[Symbol.asyncDispose]();

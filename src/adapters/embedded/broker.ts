@@ -107,6 +107,7 @@ export function openEmbeddedBroker(settings: EmbeddedBrokerSettings, clock: Cloc
     consume,
     backlog: (queue): Promise<Backlog> => thread.call("backlog", queue),
     ready: () => thread.call("ready"),
+    ended: thread.ended,
     deadLetters: {
       list: (queue, limit, after) => thread.call("listDead", queue, limit, after),
       replay: (queue, ids) => thread.call("replayDead", queue, ids),

@@ -20,8 +20,10 @@ export interface Service {
   readonly database: DatabaseSync;
   /** A reader sees one state of the database in all calls of a transaction, and never waits for a writer. */
   readonly mode: "write" | "read";
-  /** The error of an operation that failed for an unforeseen reason, such as a full disk. */
+  /** The error of an operation that failed for an unforeseen reason, such as a full disk: later it may succeed. */
   readonly code: ErrorCode;
+  /** The error of an operation whose values the database will never take; `code` where there is none. */
+  readonly refusal?: ErrorCode;
   /** Work that rides in the transaction after the calls; what it answers runs once that is committed, and gives pushes. */
   ride?(): () => readonly unknown[];
   /** The bytes within what is pushed: they move to the other thread, where a copy would leave them here as garbage. */
@@ -88,9 +90,18 @@ function alone(service: Service, call: Call): Reply {
     return transaction(service, () => ({ replies: [reply(service, call)], pushes: undefined }))
       .replies[0] as Reply;
   } catch (thrown) {
-    const error = asMillraceError(thrown, service.code);
+    const error = asMillraceError(thrown, (isRefusal(thrown) ? service.refusal : undefined) ?? service.code);
     return { id: call.id, code: error.code, detail: error.detail };
   }
+}
+
+/** SQLITE_TOOBIG, _CONSTRAINT, _MISMATCH and _RANGE (https://www.sqlite.org/rescode.html), and values that cannot be bound. */
+const REFUSALS: readonly unknown[] = [18, 19, 20, 25];
+function isRefusal(thrown: unknown): boolean {
+  if (!(thrown instanceof Error)) return false;
+  if ("errcode" in thrown && typeof thrown.errcode === "number")
+    return REFUSALS.includes(thrown.errcode & 0xff);
+  return thrown instanceof TypeError || thrown instanceof RangeError;
 }
 
 /** What `ride` has to push when no call brings it along; a failure leaves it for the next time. */

@@ -127,6 +127,11 @@ export class StoreReader {
     return rows.map(accountOf);
   }
 
+  /** Reads, and so fails as any other question would. */
+  ready(): void {
+    this.#sql.selectAccount.get("");
+  }
+
   close(): void {
     this.database.close();
   }

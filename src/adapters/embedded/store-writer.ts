@@ -59,6 +59,7 @@ export class StoreWriter {
   readonly database: DatabaseSync;
   readonly mode = "write";
   readonly code = "STORE_UNAVAILABLE";
+  readonly refusal = "CHANGE_REFUSED";
   readonly #sql: ReturnType<typeof prepareAll>;
 
   constructor(dataDir: string) {

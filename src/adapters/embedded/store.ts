@@ -11,6 +11,8 @@ export async function openEmbeddedStore(dataDir: string): Promise<Store> {
   // One after the other: the first makes the tables.
   await writer.call("ready");
   const reader = new Thread("StoreReader", dataDir, { code: "STORE_UNAVAILABLE" });
+  const ended = Promise.race([writer.ended, reader.ended]);
+  ended.catch(() => {});
   return {
     claim: async (claim, nowMs) => new Set(await writer.call("claim", claim, nowMs)),
     apply: (change, nowMs) => writer.call("apply", change, nowMs),
@@ -24,7 +26,8 @@ export async function openEmbeddedStore(dataDir: string): Promise<Store> {
     expireHourlyLog: (upToSecond, limit) => writer.call("expireHourlyLog", upToSecond, limit),
     expireMarks: (beforeMs, limit) => writer.call("expireMarks", beforeMs, limit),
     mergeMonths: (firstDayKept) => writer.call("mergeMonths", firstDayKept),
-    ready: () => writer.call("ready"),
+    ready: async () => void (await Promise.all([writer.call("ready"), reader.call("ready")])),
+    ended,
     async [Symbol.asyncDispose]() {
       await Promise.all([writer[Symbol.asyncDispose](), reader[Symbol.asyncDispose]()]);
     },

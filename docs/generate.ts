@@ -1,0 +1,188 @@
+import { execFile } from "node:child_process";
+import { readFile, writeFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { parseArgs, promisify } from "node:util";
+import { createPrometheus } from "../src/adapters/telemetry/prometheus.ts";
+import { flagOf, settingNames, settings, variableOf } from "../src/config.ts";
+import { type ErrorCode, errorTable, MillraceError } from "../src/errors.ts";
+import { problemOf } from "../src/http/problem.ts";
+import type { SignalName, Signals } from "../src/signals.ts";
+
+// Writes the pages that say what the code says already; with --check it compares instead, and names those that are stale.
+
+const generated = "<!-- Written by `npm run docs`. Change the code, not this page. -->";
+const page = (...parts: readonly string[]): string => `${[generated, ...parts].join("\n\n")}\n`;
+
+const line = (cells: readonly string[]): string =>
+  `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
+}
+
+function settingsPage(): string {
+  const rows = settingNames.map((name) => {
+    const { allowed, secret, sentence } = settings[name];
+    const variable = `\`${variableOf(name)}\``;
+    const fallback = String(settings[name].default);
+    return [
+      secret ? `${variable} (secret)` : variable,
+      secret ? `none; \`${variableOf(name)}_FILE\`` : `\`${flagOf(name)}\``,
+      fallback === "" ? "none" : `\`${fallback}\``,
+      allowed,
+      sentence,
+    ];
+  });
+  return page(
+    "# Settings",
+    "A flag goes before a variable, and a variable before the default. An empty variable counts as unset. " +
+      "`millrace config` prints the values in effect.",
+    "A secret has no flag, since arguments can be read by every user of the machine. It may also be in a file, which the " +
+      "variable with `_FILE` names and which goes before the variable itself. A secret that is set is printed as `***`.",
+    "An invalid value, and a `MILLRACE_` variable that is not known, stops the start. The message names every one of " +
+      "them and what is allowed.",
+    table(["Variable", "Flag", "Default", "Allowed", "What it is"], rows),
+  );
+}
+
+type Status = (typeof errorTable)[ErrorCode]["status"];
+/** What a client should do, which is the same for all errors of a status. */
+const advice: Readonly<Record<Status, string>> = {
+  400: "Mend what `detail` and `errors` name. In an answer of `POST /events`, `results` names each rejected event.",
+  401: "Send `Authorization: Bearer <key>`.",
+  403: "Use a key whose hash the collector was given.",
+  404: "Check the address.",
+  405: "Use a method of the `Allow` header.",
+  408: "Send it again, with the same ids, over a new connection.",
+  413: "Send fewer events in one request, or a smaller event. `detail` tells the limit.",
+  415: "Use a type or encoding that `detail` names.",
+  417: "Leave out the `Expect` header, or send `100-continue`.",
+  429: "Send it again, no sooner than `Retry-After` says.",
+  500: "Send it again later with the same ids. If it stays, it is a defect: the log of the process has the cause.",
+  503: "Send it again with the same ids, no sooner than `Retry-After` says: events may have been taken.",
+};
+const noAnswer =
+  "No answer over HTTP has this code: it is the reason of a dead letter, or the message of a command that stops.";
+
+function errorsPage(): string {
+  const rows = (Object.keys(errorTable) as ErrorCode[]).map((code) => {
+    const { status, retry, title } = errorTable[code];
+    const anchor = new URL(problemOf(new MillraceError(code)).type).hash.slice(1);
+    const internal = status === 500 && retry === "never";
+    return [
+      `<a id="${anchor}"></a>\`${code}\``,
+      internal ? "" : String(status),
+      retry,
+      title,
+      internal ? noAnswer : advice[status],
+    ];
+  });
+  return page(
+    "# Errors",
+    "An error of the collector or the query API is answered as problem details (RFC 9457, `application/problem+json`) with `type`, `title`, `status`, " +
+      "`code` and, where there is more to say, `detail` and `errors`. Rely on `code`; `detail` is for people. `type` ends " +
+      "in the anchor of the row below.",
+    "**Again** tells whether the same request may succeed later. An event with an `id`, or a request with an " +
+      "`Idempotency-Key`, is counted once however often it is sent within the deduplication window. An event without " +
+      "either is counted again when it is sent again after an answer that left open whether it was taken.",
+    table(["Code", "Status", "Again", "Title", "What a client should do"], rows),
+  );
+}
+
+/** One of each, to see which labels its metrics have. */
+const signals: { readonly [K in SignalName]: Signals[K] } = {
+  "role.started": { role: "" },
+  "role.stopped": { role: "" },
+  "request.answered": { server: "collector", route: "", status: 200, seconds: 0 },
+  "request.failed": { route: "", error: undefined },
+  "events.rejected": { events: 1 },
+  "message.published": { events: 1, bytes: 0, seconds: 0 },
+  "publish.failed": { events: 1, code: "INTERNAL", error: undefined },
+  "delivery.settled": {
+    queue: "hourlyLog",
+    outcome: "ack",
+    events: 1,
+    attempt: 1,
+    seconds: 0,
+    ageSeconds: 0,
+    error: undefined,
+  },
+  "duplicates.skipped": { queue: "hourlyLog", events: 1 },
+  "store.waiting": { queue: "hourlyLog", error: undefined },
+  "sweep.finished": { expired: 0, forgotten: 0, merged: 0, seconds: 0 },
+  "sweep.failed": { error: undefined },
+};
+
+async function metricsPage(): Promise<string> {
+  const { emit, metrics } = createPrometheus(async () => ({ ready: 0, unsettled: 0, deadLetters: 0 }));
+  for (const name of Object.keys(signals) as SignalName[]) emit(name, signals[name]);
+  const { text } = await metrics();
+  const rows = Array.from(text.matchAll(/^# HELP (millrace_\w+) (.*)$/gm), ([, name = "", help = ""]) => {
+    const type = new RegExp(`^# TYPE ${name} (\\w+)$`, "m").exec(text)?.[1] ?? "";
+    return [`\`${name}\``, type, labelsOf(name, text), help];
+  });
+  return page(
+    "# Metrics",
+    "`GET /metrics` on the admin port answers in the text format of Prometheus. Durations are in seconds. No label holds a " +
+      "username or the name of a metric that a client chose. `millrace_queue_messages` is there in processes that see " +
+      "the broker. Beside these there are the `process_` and `nodejs_` metrics of `prom-client`.",
+    table(["Name", "Type", "Labels", "What it is"], rows),
+  );
+}
+
+function labelsOf(name: string, text: string): string {
+  const series = new RegExp(`^${name}(?:_bucket)?\\{(.*)\\} `, "m").exec(text)?.[1] ?? "";
+  const labels = Array.from(series.matchAll(/(\w+)="/g), ([, label = ""]) => label);
+  const own = labels.filter((label) => label !== "le");
+  return own.length === 0 ? "none" : own.map((label) => `\`${label}\``).join(", ");
+}
+
+const execute = promisify(execFile);
+const millrace = resolve(import.meta.dirname, "../bin/millrace.js");
+
+async function commandsPage(): Promise<string> {
+  const helps = await helpOf([]);
+  const sections = helps.map(
+    ({ command, text }) => `## ${["millrace", ...command].join(" ")}\n\n\`\`\`text\n${text}\n\`\`\``,
+  );
+  return page(
+    "# Commands",
+    "What `--help` prints. A command that says `Settings: see settings.md` takes every flag of [settings.md](settings.md).",
+    ...sections,
+  );
+}
+
+interface Help {
+  readonly command: readonly string[];
+  readonly text: string;
+}
+
+/** The help of a command and of all below it. */
+async function helpOf(command: readonly string[]): Promise<readonly Help[]> {
+  const { stdout } = await execute(process.execPath, [millrace, ...command, "--help"]);
+  const paragraphs = stdout.trimEnd().split("\n\n");
+  const text = paragraphs
+    .map((one) => (one.startsWith("Settings:") ? "Settings: see settings.md" : one))
+    .join("\n\n");
+  const list = paragraphs.find((one) => one.startsWith("Commands:")) ?? "";
+  const names = Array.from(list.matchAll(/^ {2}([a-z-]+)/gm), ([, name = ""]) => name);
+  const below = names.filter((name) => name !== "help").map((name) => helpOf([...command, name]));
+  return [{ command, text }, ...(await Promise.all(below)).flat()];
+}
+
+const pages = {
+  "settings.md": settingsPage(),
+  "errors.md": errorsPage(),
+  "metrics.md": await metricsPage(),
+  "commands.md": await commandsPage(),
+};
+const { values: flags } = parseArgs({ options: { check: { type: "boolean", default: false } } });
+for (const [name, text] of Object.entries(pages)) {
+  const path = resolve(import.meta.dirname, name);
+  if (!flags.check) {
+    await writeFile(path, text);
+  } else if ((await readFile(path, "utf8").catch(() => "")) !== text) {
+    process.stderr.write(`docs/${name} is stale: run \`npm run docs\`\n`);
+    process.exitCode = 1;
+  }
+}
