@@ -5,6 +5,8 @@
 export const errorTable = {
   INVALID_EVENT: { status: 400, retry: "never", title: "The event is not valid" },
   MALFORMED_BODY: { status: 400, retry: "never", title: "The body cannot be read" },
+  MALFORMED_REQUEST: { status: 400, retry: "never", title: "The request is not well-formed HTTP" },
+  INVALID_URL: { status: 400, retry: "never", title: "The URL cannot be read" },
   INVALID_QUERY: { status: 400, retry: "never", title: "A query parameter is not valid" },
   INVALID_HEADER: { status: 400, retry: "never", title: "A header is not valid" },
   KEY_MISSING: { status: 401, retry: "never", title: "A write key is needed" },
@@ -18,6 +20,7 @@ export const errorTable = {
     retry: "never",
     title: "The content type or encoding is not supported",
   },
+  EXPECTATION_FAILED: { status: 417, retry: "never", title: "The expectation cannot be met" },
   RATE_LIMITED: { status: 429, retry: "later", title: "Too many requests" },
   INTERNAL: { status: 500, retry: "later", title: "Something unforeseen went wrong" },
   OVERLOADED: { status: 503, retry: "later", title: "Too much is in hand; try again later" },
@@ -42,6 +45,11 @@ export type ErrorCode = keyof typeof errorTable;
 export interface Fault {
   readonly pointer: string;
   readonly detail: string;
+}
+
+/** The pointer to a field, whose name a client chose: cut, so that it stays short. */
+export function pointerTo(field: string): string {
+  return `/${field.slice(0, 128).toWellFormed().replaceAll("~", "~0").replaceAll("/", "~1")}`;
 }
 
 export class MillraceError extends Error {

@@ -1,9 +1,13 @@
 import { Type } from "typebox";
 import { Compile } from "typebox/compile";
 import { MillraceError } from "../errors.ts";
-import { checkEvent } from "./event.ts";
+import { checkEvent, isName } from "./event.ts";
+import { LATEST_MS } from "./instant.ts";
 
-/** A valid event with the instant it counts for: the client's timestamp, or the time of its acceptance. */
+/**
+ * A valid event with the instant it counts for: the client's timestamp, or the time of its acceptance. Its id, where it
+ * has one, is what it is counted once by, as event-id.ts makes it.
+ */
 export interface AcceptedEvent {
   readonly username: string;
   readonly metric: string;
@@ -29,6 +33,8 @@ export interface Message {
 export const envelopeContentType = "application/vnd.millrace.envelope+json";
 const schema = "millrace.envelope/1";
 const utf8 = new TextEncoder();
+/** Longest id in UTF-16 code units: a source and an id of a CloudEvent, and their prefix, are not as long. */
+const ID_MAX = 4096;
 const fields = ["username", "metric", "count", "at", "id"] as const;
 
 const EnvelopeBody = Compile(
@@ -91,12 +97,31 @@ function fromEnvelope(value: unknown): Envelope {
     atMs,
     id,
   }));
+  const bad = events.findIndex((event) => !isValid(event));
+  if (bad >= 0) throw new MillraceError("MESSAGE_UNREADABLE", `the event at ${bad} is not valid`);
   return { id: value.id, events };
+}
+
+/** The rules of an event again, for a message that is not of this program's making. No regular expression: it runs for every event. */
+function isValid({ username, metric, count, atMs, id }: AcceptedEvent): boolean {
+  return (
+    isName(username) &&
+    isName(metric) &&
+    Number.isSafeInteger(count) &&
+    Number.isSafeInteger(atMs) &&
+    atMs >= 0 &&
+    atMs <= LATEST_MS &&
+    (id === undefined || isId(id))
+  );
+}
+
+function isId(id: string): boolean {
+  return id !== "" && id.length <= ID_MAX && !id.includes("\0") && id.isWellFormed();
 }
 
 function fromPlainEvent(value: unknown, messageId: string): Envelope {
   // The timestamp was judged by its producer's clock; ours would answer differently at each delivery.
-  const checked = checkEvent(value, { unknownFields: "ignore", maxFutureMs: 0 }, Number.POSITIVE_INFINITY);
+  const checked = checkEvent(value, { unknownFields: "ignore", maxFutureMs: Number.POSITIVE_INFINITY }, 0);
   if (!checked.ok) {
     throw new MillraceError("MESSAGE_UNREADABLE", checked.faults.map((fault) => fault.detail).join("; "));
   }

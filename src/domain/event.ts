@@ -1,9 +1,13 @@
 import { Type } from "typebox";
 import { Compile } from "typebox/compile";
-import type { Fault } from "../errors.ts";
+import { type Fault, pointerTo } from "../errors.ts";
+import { clientId } from "./event-id.ts";
 import { instantOf } from "./instant.ts";
 
-/** A valid event as a client sent it. `atMs` is the client's timestamp, in milliseconds since 1970. */
+/**
+ * A valid event as a client sent it. `atMs` is the client's timestamp, in milliseconds since 1970; `id` is what it is
+ * counted once by, as event-id.ts makes it of the client's.
+ */
 export interface Event {
   readonly username: string;
   readonly metric: string;
@@ -31,7 +35,7 @@ const allowed = {
   metric: nameRule,
   count: `an integer from ${Number.MIN_SAFE_INTEGER} to ${Number.MAX_SAFE_INTEGER}`,
   id: nameRule,
-  timestamp: "an RFC 3339 date and time or milliseconds since 1970, not in the future",
+  timestamp: "an RFC 3339 date and time or milliseconds since 1970",
 } as const;
 
 const name = (description: string) => Type.String({ minLength: 1, maxLength: NAME_MAX, description });
@@ -44,7 +48,11 @@ const eventFields = {
     description: allowed.count,
   }),
   id: Type.Optional(name(allowed.id)),
-  timestamp: Type.Optional(Type.Union([Type.String(), Type.Integer()], { description: allowed.timestamp })),
+  timestamp: Type.Optional(
+    Type.Union([Type.String(), Type.Integer()], {
+      description: `${allowed.timestamp}, not far ahead of the server's clock`,
+    }),
+  ),
 } as const;
 
 /** The JSON schema of an event, for routes and OpenAPI. */
@@ -55,6 +63,8 @@ const strict = Compile(EventSchema);
 const open = Compile(OpenEventSchema);
 const fieldNames = Object.keys(eventFields) as (keyof typeof eventFields)[];
 const required: ReadonlySet<string> = new Set(["username", "metric", "count"]);
+/** More fields that are not known than this are counted, not named. */
+const UNKNOWN_NAMED = 8;
 const fieldCheck = Object.fromEntries(fieldNames.map((field) => [field, Compile(eventFields[field])]));
 
 /** Takes any JSON value; answers the event, or every fault in it, one a field. */
@@ -71,7 +81,13 @@ export function checkEvent(value: unknown, rules: EventRules, nowMs: number): Ch
   return {
     ok: true,
     // A fresh object of known shape: nothing of the request outlives it. `+ 0` turns -0 into 0.
-    event: { username: value.username, metric: value.metric, count: value.count + 0, id: value.id, atMs },
+    event: {
+      username: value.username,
+      metric: value.metric,
+      count: value.count + 0,
+      id: value.id === undefined ? undefined : clientId(value.id),
+      atMs,
+    },
   };
 }
 
@@ -79,34 +95,45 @@ function faultsOf(value: unknown, rules: EventRules, nowMs: number): readonly Fa
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     return [{ pointer: "", detail: `the event is ${shown(value)}; it must be a JSON object` }];
   }
-  const given = new Map<string, unknown>(Object.entries(value));
+  const given = value as Readonly<Record<string, unknown>>;
   const faults: Fault[] = [];
   for (const field of fieldNames) {
     const at = { pointer: `/${field}` };
-    const rule = `it must be ${allowed[field]}`;
-    if (!given.has(field)) {
+    const rule = `it must be ${field === "timestamp" ? timestampRule(rules) : allowed[field]}`;
+    if (!Object.hasOwn(given, field)) {
       if (required.has(field)) faults.push({ ...at, detail: `${field} is missing; ${rule}` });
       continue;
     }
-    const content = given.get(field);
+    const content = given[field];
     const fault = fieldCheck[field]?.Check(content)
       ? contentFault(field, content, rules, nowMs)
       : `is ${shown(content)}`;
     if (fault !== undefined) faults.push({ ...at, detail: `${field} ${fault}; ${rule}` });
   }
-  if (rules.unknownFields === "reject") {
-    for (const key of given.keys()) {
-      if (fieldNames.some((field) => field === key)) continue;
-      const detail = `${shown(key)} is not a field of an event; the fields are ${fieldNames.join(", ")}`;
-      faults.push({ pointer: `/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`.slice(0, 128), detail });
-    }
-  }
+  if (rules.unknownFields === "reject") faults.push(...unknownFaults(Object.keys(given)));
+  return faults;
+}
+
+function unknownFaults(given: readonly string[]): readonly Fault[] {
+  const unknown = given.filter((key) => !Object.hasOwn(eventFields, key));
+  const rule = `the fields are ${fieldNames.join(", ")}`;
+  const faults = unknown.slice(0, UNKNOWN_NAMED).map((key) => {
+    return { pointer: pointerTo(key), detail: `${shown(key)} is not a field of an event; ${rule}` };
+  });
+  const more = unknown.length - faults.length;
+  if (more > 0)
+    faults.push({ pointer: "", detail: `more of its fields that are not known: ${more}; ${rule}` });
   return faults;
 }
 
 function contentFault(field: string, content: unknown, rules: EventRules, nowMs: number): string | undefined {
   if (field === "timestamp") return timestampFault(instantOf(content as string | number), rules, nowMs);
   return typeof content === "string" ? textFault(content) : undefined;
+}
+
+/** Whether a text may be a username or a metric. */
+export function isName(text: string): boolean {
+  return text !== "" && textFault(text) === undefined;
 }
 
 /** What stores cannot hold, and lengths in code points (a schema may count clusters, which have no bound). */
@@ -117,6 +144,17 @@ function textFault(text: string): string | undefined {
     return `is longer than ${NAME_MAX} characters`;
   }
   return undefined;
+}
+
+function timestampRule({ maxFutureMs }: EventRules): string {
+  if (maxFutureMs === Number.POSITIVE_INFINITY) return allowed.timestamp;
+  return `${allowed.timestamp}, at most ${maxFutureMs / 1000} s ahead of the server's clock`;
+}
+
+/** What is wrong with a text as the time of an event, and what is allowed; undefined where nothing is. */
+export function instantFault(text: string, rules: EventRules, nowMs: number): string | undefined {
+  const fault = timestampFault(instantOf(text), rules, nowMs);
+  return fault === undefined ? undefined : `${fault}; it must be ${timestampRule(rules)}`;
 }
 
 function timestampFault(atMs: number | undefined, rules: EventRules, nowMs: number): string | undefined {

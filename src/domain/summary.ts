@@ -43,7 +43,10 @@ export function merge(a: Summary, b: Summary): Summary {
 /** The mean as the nearest double. The halves need not be normal: a database may have added them up. */
 export function averageOf(sum: { sumHigh: number | bigint; sumLow: number | bigint }, count: number): number {
   const total = BigInt(sum.sumHigh) * BigInt(LOW) + BigInt(sum.sumLow);
-  const [n, sign] = [BigInt(count), total < 0n ? -1 : 1];
-  const absolute = total < 0n ? -total : total;
-  return sign * (Number(absolute / n) + Number(absolute % n) / count);
+  // Both operands are exact, so the division rounds once.
+  if (Number.isSafeInteger(Number(total))) return Number(total) / count;
+  // More bits than a double has, and the last one set where more follow: Number rounds once, the power of two is exact.
+  const shifted = (total < 0n ? -total : total) << 64n;
+  const quotient = (shifted / BigInt(count)) | (shifted % BigInt(count) === 0n ? 0n : 1n);
+  return (total < 0n ? -1 : 1) * (Number(quotient) / 2 ** 64);
 }

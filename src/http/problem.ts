@@ -1,16 +1,16 @@
-import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
-import { type ErrorCode, errorTable, MillraceError } from "../errors.ts";
+import type { FastifyError, FastifyReply, FastifyRequest, FastifySchemaValidationError } from "fastify";
+import { type ErrorCode, errorTable, type Fault, MillraceError, pointerTo } from "../errors.ts";
 
 export const problemContentType = "application/problem+json";
 
-/** What a client is told of an error: problem details of RFC 9457, with `code` and, for a body, `errors`. */
+/** What a client is told of an error: problem details of RFC 9457, with `code` and, for what a client sent, `errors`. */
 export interface Problem {
   readonly type: string;
   readonly title: string;
   readonly status: number;
   readonly code: ErrorCode;
   readonly detail?: string;
-  readonly errors?: readonly { readonly pointer: string; readonly detail: string }[];
+  readonly errors?: readonly Fault[];
 }
 
 /** A stable name, whose page is the error's row in docs/errors.md. */
@@ -56,15 +56,24 @@ const codeOfStatus = new Map<number, ErrorCode>([
   [503, "OVERLOADED"],
 ]);
 
+/** Faults told of one URL; a long one could have thousands. */
+const MAX_FAULTS = 16;
+
+function parameterFault({ instancePath, message, params }: FastifySchemaValidationError): Fault {
+  const unknown = params["additionalProperty"];
+  if (typeof unknown !== "string") {
+    return { pointer: instancePath, detail: `${instancePath.slice(1)} ${message ?? "is not valid"}` };
+  }
+  return { pointer: pointerTo(unknown), detail: `${unknown.slice(0, 64)} is not a parameter of this route` };
+}
+
 /** Fastify's and its plugins' errors in our words; what is nobody's fault but ours is INTERNAL and tells no detail. */
 export function errorOf(thrown: FastifyError | Error, request: FastifyRequest): MillraceError {
   if (thrown instanceof MillraceError) return thrown;
   if ("validation" in thrown && thrown.validation !== undefined) {
-    const faults = thrown.validation.map(({ instancePath, message = "is not valid", params }) => {
-      const named = params["additionalProperty"] ?? params["missingProperty"];
-      return { pointer: typeof named === "string" ? `/${named}` : instancePath, detail: message };
-    });
-    return new MillraceError("INVALID_QUERY", thrown.message, { faults });
+    const faults = thrown.validation.slice(0, MAX_FAULTS).map(parameterFault);
+    const detail = faults.map((fault) => fault.detail).join("; ");
+    return new MillraceError("INVALID_QUERY", detail, { faults });
   }
   const status = "statusCode" in thrown ? (thrown.statusCode ?? 500) : 500;
   const code = codeOfStatus.get(status);

@@ -1,11 +1,11 @@
-import { STATUS_CODES } from "node:http";
-import type { Socket } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import swagger from "@fastify/swagger";
 import swaggerUi from "@fastify/swagger-ui";
 import helmet from "@fastify/helmet";
-import fastify, { type FastifyInstance } from "fastify";
-import { type ErrorCode, MillraceError } from "../errors.ts";
+import fastify, { type FastifyInstance, type HTTPMethods } from "fastify";
+import { MillraceError } from "../errors.ts";
 import type { Emit } from "../signals.ts";
+import { answerBrokenRequest, endOnClose } from "./connection.ts";
 import { errorOf, problemContentType, problemOf, sendProblem } from "./problem.ts";
 
 export interface ServerSettings {
@@ -19,21 +19,41 @@ export function createServer(settings: ServerSettings, emit: Emit): FastifyInsta
     logger: false,
     requestTimeout: settings.requestTimeoutMs,
     http: {
+      // Its answer would be no problem details; see requestFault.
+      requireHostHeader: false,
       headersTimeout: settings.requestTimeoutMs,
       connectionsCheckingInterval: Math.min(1000, settings.requestTimeoutMs),
     },
     routerOptions: { maxParamLength: 1024, ignoreTrailingSlash: true },
-    ajv: { customOptions: { coerceTypes: true, removeAdditional: false, allErrors: true } },
-    frameworkErrors: (error, request, reply) => void sendProblem(reply, errorOf(error, request)),
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allErrors: true } },
+    frameworkErrors: (error, _request, reply) =>
+      void sendProblem(reply, new MillraceError("INVALID_URL", error.message.slice(0, 256))),
     clientErrorHandler: answerBrokenRequest,
   });
 
-  const methods = new Map<string, Set<string>>();
-  server.addHook("onRoute", ({ url, method }) => {
-    const known = methods.get(url) ?? new Set();
-    for (const one of [method].flat()) known.add(one);
-    methods.set(url, known);
+  server.server.on("checkExpectation", (_request, response: ServerResponse) => {
+    const problem = problemOf(new MillraceError("EXPECTATION_FAILED", "only 100-continue is met"));
+    const body = JSON.stringify(problem);
+    response
+      .writeHead(problem.status, {
+        "content-type": problemContentType,
+        "content-length": Buffer.byteLength(body),
+        connection: "close",
+      })
+      .end(body);
   });
+  endOnClose(server);
+  server.addHook("onRequest", (request, _reply, done) => done(requestFault(request.raw)));
+
+  const methods = new Set<HTTPMethods>();
+  server.addHook("onRoute", ({ url, method }) => {
+    // Where CORS is on, OPTIONS has a route for every path, known or not.
+    if (url !== "*") for (const one of [method].flat()) methods.add(one);
+  });
+
+  // The router finds a handler of its own for `OPTIONS *`, which names no path.
+  const routeOf = (method: HTTPMethods, path: string): boolean =>
+    path !== "*" && Boolean(server.findRoute({ method, url: path }));
 
   server.setErrorHandler<Error>((thrown, request, reply) => {
     const error = errorOf(thrown, request);
@@ -42,10 +62,13 @@ export function createServer(settings: ServerSettings, emit: Emit): FastifyInsta
   });
   server.setNotFoundHandler((request, reply) => {
     const path = request.url.split("?", 1)[0] ?? "";
-    const allowed = methods.get(path);
-    if (allowed === undefined) return sendProblem(reply, new MillraceError("NOT_FOUND", path.slice(0, 256)));
-    void reply.header("allow", Array.from(allowed).join(", "));
-    return sendProblem(reply, new MillraceError("METHOD_NOT_ALLOWED", `${request.method} on ${path}`));
+    const allowed = Array.from(methods).filter((method) => routeOf(method, path));
+    if (allowed.length === 0) return sendProblem(reply, new MillraceError("NOT_FOUND", path.slice(0, 256)));
+    void reply.header("allow", allowed.join(", "));
+    return sendProblem(
+      reply,
+      new MillraceError("METHOD_NOT_ALLOWED", `${request.method} on ${path.slice(0, 256)}`),
+    );
   });
   return server;
 }
@@ -71,17 +94,18 @@ export async function describe(server: FastifyInstance, title: string, descripti
   server.get("/openapi.json", { schema: { hide: true } }, () => server.swagger());
 }
 
-/** What the HTTP parser refuses never becomes a request: the answer is written to the bare socket. */
-function answerBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === "ECONNRESET" || !socket.writable) {
-    socket.destroy();
-    return;
+/** What the HTTP parser lets through and RFC 9112 does not. */
+function requestFault({ httpVersion, rawHeaders }: IncomingMessage): MillraceError | undefined {
+  if (httpVersion !== "1.1" && httpVersion !== "1.0") {
+    return new MillraceError("MALFORMED_REQUEST", `HTTP/${httpVersion}; only 1.1 and 1.0 are taken`);
   }
-  const code: ErrorCode = error.code === "ERR_HTTP_REQUEST_TIMEOUT" ? "BODY_TIMEOUT" : "MALFORMED_BODY";
-  const problem = problemOf(new MillraceError(code, "this is not a well-formed HTTP request"));
-  const body = JSON.stringify(problem);
-  socket.end(
-    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\nconnection: close\r\n` +
-      `content-type: ${problemContentType}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-  );
+  // `headers` has the first of two.
+  let hosts = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    if (rawHeaders[at]?.length === 4 && rawHeaders[at]?.toLowerCase() === "host") hosts += 1;
+  }
+  if (hosts > 1 || (hosts === 0 && httpVersion === "1.1")) {
+    return new MillraceError("MALFORMED_REQUEST", `there are ${hosts} host headers; one is needed`);
+  }
+  return undefined;
 }

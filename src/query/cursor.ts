@@ -1,4 +1,4 @@
-import { MillraceError } from "../errors.ts";
+import { invalidQuery } from "./invalid.ts";
 
 type Key = readonly (string | number)[];
 
@@ -14,7 +14,7 @@ export function encodeCursor(key: Key): string {
 export function decodeCursor(cursor: string, types: readonly ("string" | "number")[]): Key {
   const key = parse(Buffer.from(cursor, "base64url").toString());
   if (!Array.isArray(key) || key.length !== types.length || types.some((type, i) => typeof key[i] !== type)) {
-    throw new MillraceError("INVALID_QUERY", "cursor is not one that this route gave");
+    throw invalidQuery([{ pointer: "/cursor", detail: "cursor is not one that this route gave" }]);
   }
   return key;
 }

@@ -18,6 +18,9 @@ const cursor = Type.Optional(Type.String({ maxLength: 4096, description: "as giv
 const limit = (max: number) =>
   Type.Optional(Type.Integer({ minimum: 1, maximum: max, default: max, description: "rows in the answer" }));
 
+/** For a route without parameters: what is misspelt or misplaced is told. */
+const none = Type.Object({}, { additionalProperties: false });
+
 const summary = {
   minimum: Type.Number(),
   maximum: Type.Number(),
@@ -31,6 +34,7 @@ const AccountSchema = Type.Object({
 
 export const totalRoute = {
   summary: "The last hour, by metric",
+  querystring: none,
   response: { 200: Type.Array(Type.Object({ _id: Type.String(), ...summary })), ...problems },
 };
 
@@ -83,6 +87,7 @@ export const distinctNamesRoute = (maxRows: number) => ({
 
 export const accountRoute = {
   summary: "When a username was first seen",
+  querystring: none,
   params: Type.Object({ username: Type.String({ minLength: 1, maxLength: 512 }) }),
   response: { 200: AccountSchema, 404: problem("No event of this username is known."), ...problems },
 };

@@ -1,12 +1,13 @@
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { instantOf } from "../domain/instant.ts";
-import { MillraceError } from "../errors.ts";
+import { instantOf, isDay } from "../domain/instant.ts";
+import { type Fault, MillraceError } from "../errors.ts";
 import { createServer, describe } from "../http/server.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Account, ViewStore } from "../ports/store.ts";
 import type { Emit } from "../signals.ts";
 import { decodeCursor, encodeCursor } from "./cursor.ts";
+import { invalidQuery } from "./invalid.ts";
 import { accountRoute, accountsRoute, distinctNamesRoute, perUserRoute, totalRoute } from "./routes.ts";
 
 export interface QuerySettings {
@@ -34,6 +35,12 @@ export async function createQuery(
   await server.register(async (scope) => {
     const api = scope.withTypeProvider<TypeBoxTypeProvider>();
     let inHand = 0;
+    api.addHook<{ Querystring: Record<string, unknown> }>("preValidation", ({ query }, _reply, done) => {
+      const { limit } = query;
+      // Number alone would also take 1e2, 0x10 and blanks.
+      if (typeof limit === "string" && /^\d+$/.test(limit)) query["limit"] = Number(limit);
+      done();
+    });
     api.addHook("onResponse", (request, reply, done) => {
       const route = request.routeOptions.url ?? "";
       emit("request.answered", {
@@ -84,8 +91,8 @@ export async function createQuery(
     api.get("/metrics/distinct_names", { schema: distinctNamesRoute(maxRows) }, (request, reply) =>
       inTurn(async () => {
         const { granularity = "day", from, to, limit = maxRows, cursor } = request.query;
-        checkPeriod("from", from, granularity);
-        checkPeriod("to", to, granularity);
+        const faults = [...periodFaults("from", from, granularity), ...periodFaults("to", to, granularity)];
+        if (faults.length > 0) throw invalidQuery(faults);
         const [fromPeriod, fromMetric] = keyOf(cursor, ["string", "string"]);
         const after =
           cursor === undefined ? undefined : { period: String(fromPeriod), metric: String(fromMetric) };
@@ -109,7 +116,8 @@ export async function createQuery(
         const { since, limit = maxRows, cursor } = request.query;
         const sinceMs = since === undefined ? undefined : instantOf(since);
         if (since !== undefined && sinceMs === undefined) {
-          throw new MillraceError("INVALID_QUERY", "since must be an RFC 3339 date and time");
+          const detail = "since must be an RFC 3339 date and time from 1970 to 9999";
+          throw invalidQuery([{ pointer: "/since", detail }]);
         }
         const [firstSeenMs, username] = keyOf(cursor, ["number", "string"]);
         const after =
@@ -132,13 +140,16 @@ function keyOf(cursor: string | undefined, types: readonly ("string" | "number")
   return cursor === undefined ? [] : decodeCursor(cursor, types);
 }
 
-function checkPeriod(name: string, period: string | undefined, granularity: "day" | "month"): void {
-  const length = granularity === "day" ? "YYYY-MM-DD".length : "YYYY-MM".length;
-  if (period === undefined || period.length === length) return;
-  throw new MillraceError(
-    "INVALID_QUERY",
-    `${name} must be ${granularity === "day" ? "YYYY-MM-DD" : "YYYY-MM"}`,
-  );
+function periodFaults(
+  name: "from" | "to",
+  period: string | undefined,
+  granularity: "day" | "month",
+): readonly Fault[] {
+  const form = granularity === "day" ? "YYYY-MM-DD" : "YYYY-MM";
+  if (period === undefined) return [];
+  const [year = 0, month = 0, day = 1] = period.split("-").map(Number);
+  if (period.length === form.length && isDay(year, month, day)) return [];
+  return [{ pointer: `/${name}`, detail: `${name} must be a ${granularity} as ${form}` }];
 }
 
 /** The rows of a page, of which one more than `limit` was read; if it is there, the reply links to the next page. */

@@ -1,59 +1,8 @@
-import { createHash } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { newWriteKey } from "../../src/commands/key.ts";
 import { type Standalone, startStandalone } from "../flow/standalone.ts";
-import { accounts, distinctNames, eventsIn, hourlyTotals } from "../flow/views.ts";
-
-type Headers = Readonly<Record<string, string>>;
-type Body = NonNullable<RequestInit["body"]>;
-
-interface Answer {
-  readonly status: number;
-  readonly headers: globalThis.Headers;
-  readonly text: string;
-  /** Of an answer that is JSON. */
-  readonly body: Record<string, unknown>;
-}
-
-async function send(
-  method: string,
-  url: string,
-  options: { body?: Body; headers?: Headers } = {},
-): Promise<Answer> {
-  const answer = await fetch(url, { method, ...options });
-  const text = await answer.text();
-  const json = answer.headers.get("content-type")?.includes("json") === true && text !== "";
-  return { status: answer.status, headers: answer.headers, text, body: json ? JSON.parse(text) : {} };
-}
-
-const json = { "content-type": "application/json" };
-const ndjson = { "content-type": "application/x-ndjson" };
-const gzip = { "content-encoding": "gzip" };
-
-/** POST to a collector: what is not text or bytes goes as JSON. */
-async function post(to: Standalone, path: string, body: unknown, headers: Headers = {}): Promise<Answer> {
-  const raw = typeof body === "string" || body instanceof Uint8Array;
-  const sent = raw ? (body as Body) : JSON.stringify(body);
-  return send("POST", `${to.collectorUrl}${path}`, { body: sent, headers: { ...json, ...headers } });
-}
-
-/** How many events of a metric the two views that count have; polled, since they follow the 200. */
-async function counted(by: Standalone, metric: string): Promise<readonly number[]> {
-  const views = [await hourlyTotals(by.queryUrl), await distinctNames(by.queryUrl)];
-  return views.map((rows) => eventsIn(rows.filter((row) => row.metric === metric)));
-}
-async function expectCounted(by: Standalone, metric: string, events: number): Promise<void> {
-  // A later event of another metric tells that all before it have been counted.
-  const mark = `mark-${Math.random()}`;
-  expect(await post(by, "/event", { username: "mark", metric: mark, count: 1 })).toMatchObject({
-    status: 200,
-  });
-  await expect.poll(() => counted(by, mark), { timeout: 20_000 }).toEqual([1, 1]);
-  expect(await counted(by, metric)).toEqual([events, events]);
-}
-
-const event = (metric: string, more: object = {}) => ({ username: "u", metric, count: 1, ...more });
+import { accounts } from "../flow/views.ts";
+import { as, event, expectCounted, gzip, type Headers, json, ndjson, post, problem, send } from "./client.ts";
 
 const oneOf = (metric: string) => JSON.stringify(event(metric));
 const arrayOf = (metric: string) => JSON.stringify([event(metric), event(metric)]);
@@ -63,19 +12,10 @@ const largeOf = (metric: string) =>
 const structuredOf = (metric: string) =>
   JSON.stringify({ specversion: "1.0", id: metric, source: "/s", type: "t", data: event(metric) });
 const ce = { "ce-specversion": "1.0", "ce-id": "1", "ce-source": "/takes", "ce-type": "t" };
-
-const as = (type: string): Headers => ({ "content-type": type });
 const encodedAs = (encoding: string): Headers => ({ "content-encoding": encoding });
 type Of = (metric: string) => string;
 const zipped = (of: Of) => (metric: string) => gzipSync(of(metric));
 const twiceZipped = (of: Of) => (metric: string) => Buffer.concat([zipped(of)(metric), zipped(of)(metric)]);
-
-const bearer = (key: string): Headers => ({ authorization: `Bearer ${key}` });
-
-function problem(code: string, status: number, title: string): object {
-  const type = `https://millrace.io/errors#${code.toLowerCase().replaceAll("_", "-")}`;
-  return { type, title, status, code };
-}
 
 describe("a collector as it comes", () => {
   let millrace: Standalone;
@@ -410,6 +350,17 @@ describe("a collector as it comes", () => {
       await expectCounted(millrace, "clash", 2);
     });
 
+    test("each of two events, though one brings the id that is made of the other's source and id", async () => {
+      const structured = structuredOf("clash-ce");
+      const answers = [
+        await post(millrace, "/event", structured, as("application/cloudevents+json")),
+        await post(millrace, "/event", event("clash-ce", { id: "/s clash-ce" })),
+        await post(millrace, "/event", event("clash-ce", { id: "ce:/s clash-ce" })),
+      ];
+      expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
+      await expectCounted(millrace, "clash-ce", 3);
+    });
+
     test("each of two requests with different keys", async () => {
       for (const key of ["key-1", "key-2"]) {
         const answer = await post(millrace, "/event", event("keys"), { "idempotency-key": key });
@@ -436,281 +387,5 @@ describe("a collector as it comes", () => {
         status: 415,
       });
     });
-  });
-
-  describe("describes itself:", () => {
-    interface Media {
-      readonly schema?: { readonly example?: unknown; readonly examples?: readonly unknown[] };
-      readonly example?: unknown;
-      readonly examples?: Readonly<Record<string, { readonly value: unknown }>>;
-    }
-    interface Operation {
-      readonly summary?: string;
-      readonly requestBody?: { readonly content: Readonly<Record<string, Media>> };
-      readonly responses: Readonly<Record<string, { readonly description: string }>>;
-    }
-    interface OpenApi {
-      readonly openapi: string;
-      readonly info: { readonly title: string; readonly version: string };
-      readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
-    }
-    async function openApi(url: string): Promise<OpenApi> {
-      const { status, headers, text } = await send("GET", `${url}/openapi.json`);
-      expect(status).toBe(200);
-      expect(headers.get("content-type")).toMatch(/^application\/json/);
-      return JSON.parse(text) as OpenApi;
-    }
-    function operationsOf(document: OpenApi): readonly (Operation & { readonly path: string })[] {
-      return Object.entries(document.paths).flatMap(([path, methods]) =>
-        Object.values(methods).map((operation) => ({ ...operation, path })),
-      );
-    }
-    /** Where OpenAPI 3.1 and JSON Schema put examples. */
-    function examplesOf({ example, examples, schema }: Media): readonly unknown[] {
-      const named = Object.values(examples ?? {}).map(({ value }) => value);
-      return [...named, ...(schema?.examples ?? []), example, schema?.example].filter(
-        (one) => one !== undefined,
-      );
-    }
-
-    test.each([
-      ["collectorUrl", ["/debug/vars", "/event", "/events"]],
-      [
-        "queryUrl",
-        [
-          "/accounts",
-          "/accounts/{username}",
-          "/metrics/distinct_names",
-          "/metrics/hourly_logs/per_user",
-          "/metrics/hourly_logs/total",
-        ],
-      ],
-    ] as const)("%s/openapi.json is OpenAPI 3.1, with every route", async (url, paths) => {
-      const document = await openApi(millrace[url]);
-      expect(document.openapi).toMatch(/^3\.1\.\d+$/);
-      expect(document.info).toMatchObject({
-        title: expect.stringMatching(/\S/),
-        version: expect.stringMatching(/\S/),
-      });
-      expect(Object.keys(document.paths).toSorted()).toEqual(paths);
-      for (const { summary, responses } of operationsOf(document)) {
-        expect(summary).toMatch(/\S/);
-        expect(Object.keys(responses)).toContain("200");
-        for (const { description } of Object.values(responses)) expect(description).toMatch(/\S/);
-      }
-      const references = JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]+)"/g);
-      for (const [, path = ""] of references) {
-        const found = path
-          .split("/")
-          .reduce((at: unknown, key) => (at as Record<string, unknown>)?.[key], document);
-        expect(found).toBeDefined();
-      }
-    });
-
-    test("each example of a request, sent as it is, is taken", async () => {
-      const document = await openApi(millrace.collectorUrl);
-      let sent = 0;
-      for (const { path, requestBody } of operationsOf(document)) {
-        for (const [type, media] of Object.entries(requestBody?.content ?? {})) {
-          const examples = examplesOf(media);
-          expect(examples, `${type} of ${path}`).not.toEqual([]);
-          for (const example of examples) {
-            const answer = await post(millrace, path, example, { "content-type": type });
-            expect({ path, type, status: answer.status, text: answer.text }).toMatchObject({ status: 200 });
-            expect(answer.body["rejected"] ?? 0).toBe(0);
-            sent += 1;
-          }
-        }
-      }
-      expect(sent).toBeGreaterThanOrEqual(5);
-    });
-
-    test.each(["collectorUrl", "queryUrl"] as const)(
-      "%s/docs is a page that may not be framed",
-      async (url) => {
-        const { status, headers, text } = await send("GET", `${millrace[url]}/docs`);
-        expect(status).toBe(200);
-        expect(headers.get("content-type")).toMatch(/^text\/html/);
-        expect(headers.get("content-security-policy")).toContain("frame-ancestors 'self'");
-        expect(text).toContain("<html");
-      },
-    );
-  });
-});
-
-describe("a collector with write keys", () => {
-  const [first, second, unknown] = [newWriteKey(), newWriteKey(), newWriteKey()];
-  let millrace: Standalone;
-  beforeAll(async () => {
-    millrace = await startStandalone({
-      environment: {
-        MILLRACE_WRITE_KEY_HASHES: `${first.hash},${second.hash}`,
-        MILLRACE_RATE_LIMIT_PER_SECOND: "1000",
-        MILLRACE_LOG_LEVEL: "debug",
-      },
-    });
-  });
-  afterAll(async () => {
-    await millrace?.[Symbol.asyncDispose]();
-  });
-  const bodies = { "/event": event("keyed"), "/events": [event("keyed")] } as const;
-
-  test.each([
-    ["no key", {}, 401, "KEY_MISSING"],
-    ["an empty header", { authorization: "" }, 401, "KEY_MISSING"],
-    ["a key without a scheme", { authorization: first.key }, 401, "KEY_MISSING"],
-    ["a scheme without a key", { authorization: "Bearer " }, 401, "KEY_MISSING"],
-    ["another scheme", { authorization: `Basic ${first.key}` }, 401, "KEY_MISSING"],
-    ["two words for a key", bearer(`${first.key} ${first.key}`), 401, "KEY_MISSING"],
-    ["another key", bearer(unknown.key), 403, "KEY_REFUSED"],
-    ["the hash of a key", bearer(first.hash), 403, "KEY_REFUSED"],
-    ["a key and more", bearer(`${first.key}x`), 403, "KEY_REFUSED"],
-    ["a key cut short", bearer(first.key.slice(0, -1)), 403, "KEY_REFUSED"],
-    ["a key in other letters", bearer(first.key.toUpperCase()), 403, "KEY_REFUSED"],
-  ])("refuses %s on both routes", async (_, headers, status, code) => {
-    for (const [path, body] of Object.entries(bodies)) {
-      const answer = await post(millrace, path, body, headers);
-      expect(answer).toMatchObject({ status, body: { status, code } });
-      expect(answer.headers.get("www-authenticate")).toBe(status === 401 ? "Bearer" : null);
-    }
-  });
-
-  test("judges the key before the body", async () => {
-    expect(await post(millrace, "/event", "garbage")).toMatchObject({ status: 401 });
-    expect(await post(millrace, "/event", "garbage", bearer(first.key))).toMatchObject({ status: 400 });
-  });
-
-  test("takes events with any of its keys, the scheme in any letters, and counts no others", async () => {
-    for (const [path, body] of Object.entries(bodies)) {
-      for (const authorization of [`Bearer ${first.key}`, `Bearer ${second.key}`, `bearer ${first.key}`]) {
-        expect(await post(millrace, path, body, { authorization })).toMatchObject({ status: 200 });
-      }
-    }
-    await expect.poll(() => counted(millrace, "keyed"), { timeout: 20_000 }).toEqual([6, 6]);
-  });
-
-  test("shows its figures and its description without a key", async () => {
-    for (const path of ["/debug/vars", "/openapi.json"]) {
-      expect(await send("GET", `${millrace.collectorUrl}${path}`)).toMatchObject({ status: 200 });
-    }
-  });
-
-  test("writes no key, right or wrong, and no hash of one to its log", async () => {
-    await post(millrace, "/event", event("keyed"), bearer(first.key));
-    await post(millrace, "/event", event("keyed"), bearer(unknown.key));
-    await millrace.stop();
-    const log = millrace.log();
-    expect(log).toMatch(/\S/);
-    for (const secret of [first.key, first.hash, second.key, second.hash, unknown.key, unknown.hash]) {
-      expect(log).not.toContain(secret);
-    }
-    expect(createHash("sha256").update(first.key).digest("hex")).toBe(first.hash);
-  });
-});
-
-describe("a collector with a rate limit", () => {
-  const [one, other] = [newWriteKey(), newWriteKey()];
-  let millrace: Standalone;
-  beforeAll(async () => {
-    millrace = await startStandalone({
-      environment: {
-        MILLRACE_WRITE_KEY_HASHES: `${one.hash},${other.hash}`,
-        MILLRACE_RATE_LIMIT_PER_SECOND: "5",
-      },
-    });
-  });
-  afterAll(async () => {
-    await millrace?.[Symbol.asyncDispose]();
-  });
-  const by = (key: string) => post(millrace, "/event", event("limited"), { authorization: `Bearer ${key}` });
-
-  test("answers 429 with Retry-After over it, per key, counts what it took, and takes more in a while", async () => {
-    const answers = await Promise.all(Array.from({ length: 40 }, () => by(one.key)));
-    const refused = answers.filter(({ status }) => status !== 200);
-    let taken = answers.length - refused.length;
-    expect(taken).toBeGreaterThanOrEqual(5);
-    expect(refused.length).toBeGreaterThan(0);
-    for (const { status, headers, body } of refused) {
-      expect(status).toBe(429);
-      expect(headers.get("content-type")).toMatch(/^application\/problem\+json/);
-      expect(headers.get("retry-after")).toMatch(/^[1-9]\d*$/);
-      expect(body).toMatchObject({
-        ...problem("RATE_LIMITED", 429, "Too many requests"),
-        detail: expect.stringMatching(/5/),
-      });
-    }
-    expect(await by(other.key)).toMatchObject({ status: 200 });
-    expect(await send("GET", `${millrace.collectorUrl}/debug/vars`)).toMatchObject({ status: 200 });
-    await expect.poll(async () => (await by(one.key)).status, { timeout: 10_000, interval: 100 }).toBe(200);
-    taken += 2;
-    await expect.poll(() => counted(millrace, "limited"), { timeout: 20_000 }).toEqual([taken, taken]);
-  });
-});
-
-describe("a collector with CORS", () => {
-  const page = "https://page.example";
-  let millrace: Standalone;
-  beforeAll(async () => {
-    millrace = await startStandalone({
-      environment: { MILLRACE_CORS_ORIGINS: `${page},http://localhost:8080` },
-    });
-  });
-  afterAll(async () => {
-    await millrace?.[Symbol.asyncDispose]();
-  });
-
-  test.each(["/event", "/events"])(
-    "lets a page of its origins ask first whether it may post to %s",
-    async (path) => {
-      const headers = {
-        origin: page,
-        "access-control-request-method": "POST",
-        "access-control-request-headers": "content-type, idempotency-key, authorization",
-      };
-      const answer = await send("OPTIONS", `${millrace.collectorUrl}${path}`, { headers });
-      expect(answer.status).toBe(204);
-      expect(answer.headers.get("access-control-allow-origin")).toBe(page);
-      expect(answer.headers.get("access-control-allow-methods")).toContain("POST");
-      const allowed = answer.headers.get("access-control-allow-headers") ?? "";
-      for (const name of ["content-type", "idempotency-key", "authorization"])
-        expect(allowed).toContain(name);
-      expect(answer.headers.get("vary")).toMatch(/origin/i);
-    },
-  );
-
-  test.each([
-    ["a page of its origins", page, page],
-    ["a page of its other origin", "http://localhost:8080", "http://localhost:8080"],
-    ["another page", "https://evil.example", null],
-    ["a page whose origin begins alike", `${page}.evil.example`, null],
-    ["a page of another scheme", "http://page.example", null],
-  ])("tells the browser of %s what it may read", async (_, origin, allowed) => {
-    const answers = [
-      await post(millrace, "/event", event("paged"), { origin }),
-      await post(millrace, "/event", {}, { origin }),
-    ];
-    expect(answers.map(({ status }) => status)).toEqual([200, 400]);
-    for (const { headers } of answers) expect(headers.get("access-control-allow-origin")).toBe(allowed);
-  });
-
-  test.each([
-    ["/event", JSON.stringify(event("beacon-event")), "beacon-event", 1],
-    ["/events", JSON.stringify([event("beacon-events"), event("beacon-events")]), "beacon-events", 2],
-  ])("reads text/plain on %s, which is what a beacon sends", async (path, body, metric, events) => {
-    const headers = { origin: page, "content-type": "text/plain;charset=UTF-8" };
-    expect(await post(millrace, path, body, headers)).toMatchObject({ status: 200 });
-    await expectCounted(millrace, metric, events);
-  });
-
-  test("judges text/plain like JSON", async () => {
-    const headers = { "content-type": "text/plain" };
-    expect(await post(millrace, "/event", "garbage", headers)).toMatchObject({ status: 400 });
-    expect(await post(millrace, "/event", { username: 1 }, headers)).toMatchObject({ status: 400 });
-  });
-
-  test("has methods that are not allowed all the same", async () => {
-    const answer = await send("DELETE", `${millrace.collectorUrl}/event`, { headers: { origin: page } });
-    expect(answer.status).toBe(405);
-    expect(answer.headers.get("allow")).toContain("POST");
   });
 });

@@ -15,7 +15,7 @@ const attributes = {
 };
 const taken = {
   ok: true,
-  event: { ...data, id: "/checkout 42", atMs: Date.UTC(2026, 10, 24, 5) },
+  event: { ...data, id: "ce:/checkout 42", atMs: Date.UTC(2026, 10, 24, 5) },
 };
 
 /** What a server makes of a message of the SDK in each mode. */
@@ -33,7 +33,9 @@ const modes = {
 } as const;
 
 function checkBinary(headers: Readonly<Record<string, unknown>>, body: unknown): Checked {
-  return checkCloudEvent(fromHeaders(headers, body), rules, NOW_MS);
+  const cloudEvent = fromHeaders(headers, body);
+  if (cloudEvent === undefined) throw new Error("no CloudEvent");
+  return checkCloudEvent(cloudEvent, rules, NOW_MS);
 }
 function checkJson(json: string): Checked {
   const cloudEvent = fromJsonFormat(JSON.parse(json));
@@ -90,9 +92,12 @@ describe.each(Object.entries(modes))("an event that the SDK wrote in %s mode", (
     expect(checked).toMatchObject({ ok: true, event: { atMs: timestamp } });
   });
 
-  test("is told every fault of its data", () => {
+  test("is told every fault of its data, by where it is in the body", () => {
     const checked = check(new CloudEvent({ ...attributes, data: { username: "", count: 1.5, more: 1 } }));
-    expect(pointersOf(checked)).toEqual(["/data/username", "/data/metric", "/data/count", "/data/more"]);
+    const at = check === modes.binary ? "" : "/data";
+    expect(pointersOf(checked)).toEqual(
+      ["username", "metric", "count", "more"].map((name) => `${at}/${name}`),
+    );
   });
 
   test("keeps an id that goes beyond ASCII", () => {
@@ -100,7 +105,7 @@ describe.each(Object.entries(modes))("an event that the SDK wrote in %s mode", (
     const event = new CloudEvent({ ...attributes, data });
     // The SDK sends headers as they are; the HTTP binding asks for percent-encoding.
     const cloned = event.cloneWith({ id: check === modes.binary ? encodeURIComponent(id) : id });
-    expect(check(cloned)).toMatchObject({ ok: true, event: { id: `/checkout ${id}` } });
+    expect(check(cloned)).toMatchObject({ ok: true, event: { id: `ce:/checkout ${id}` } });
   });
 });
 
@@ -172,6 +177,14 @@ describe("in structured mode", () => {
     ["datacontenttype", 1],
   ])("a CloudEvent whose %s is %j is rejected", (name, value) => {
     expect(pointersOf(checkStructured({ ...structured, [name]: value }))).toEqual([`/${name}`]);
+  });
+
+  test("an attribute that is null is as good as not there", () => {
+    expect(checkStructured({ ...structured, subject: null, datacontenttype: null })).toEqual(taken);
+  });
+
+  test("a time that is no text is rejected", () => {
+    expect(pointersOf(checkStructured({ ...structured, time: NOW_MS }))).toEqual(["/time"]);
   });
 
   test.each([null, 7, "text", [[]], true])("%j is no CloudEvent", (value) => {
@@ -255,7 +268,7 @@ describe("in binary mode", () => {
     ["plain", "plain"],
   ])("the header value %s means %j", (value, id) => {
     const checked = checkBinary({ ...binary, "ce-id": value }, data);
-    expect(checked).toMatchObject({ ok: true, event: { id: `/checkout ${id}` } });
+    expect(checked).toMatchObject({ ok: true, event: { id: `ce:/checkout ${id}` } });
   });
 
   test.each([
@@ -264,6 +277,13 @@ describe("in binary mode", () => {
     ["nothing", "ce-type", "", "/type"],
   ])("a header that is decoded to %s is rejected", (_name, header, value, pointer) => {
     expect(pointersOf(checkBinary({ ...binary, [header]: value }, data))).toEqual([pointer]);
+  });
+
+  test("any of the headers that it must have tells that it is one", () => {
+    for (const name of ["specversion", "id", "source", "type"]) {
+      expect(checkBinary({ [`ce-${name}`]: "1.0" }, data).ok).toBe(false);
+    }
+    expect(fromHeaders({ host: "localhost", "content-type": "application/json" }, data)).toBeUndefined();
   });
 
   test("headers that are not of the CloudEvent are left alone", () => {

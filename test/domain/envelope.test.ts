@@ -84,7 +84,7 @@ describe("a plain message of one event from another producer is read,", () => {
   test.each([
     ["with milliseconds", plain, { count: 1, atMs: AT_MS, id: undefined }],
     ["with RFC 3339", { ...plain, timestamp: "2026-11-24T07:00:00+01:00" }, { atMs: AT_MS }],
-    ["with an id", { ...plain, id: "7" }, { id: "7" }],
+    ["with an id", { ...plain, id: "7" }, { id: "id:7" }],
     ["with a field that is not known", { ...plain, host: "web-1" }, { atMs: AT_MS, id: undefined }],
     [
       "from a clock that is days ahead",
@@ -176,6 +176,18 @@ describe("rubbish is refused for good and with a reason:", () => {
     ["an envelope with a count out of range", messageOf(own, envelope([["u", "m", 1e300, AT_MS]])), /./],
     ["an envelope with an instant out of range", messageOf(own, envelope([["u", "m", 1, 1e300]])), /./],
     ["an envelope with an empty username", messageOf(own, envelope([["", "m", 1, AT_MS]])), /./],
+    [
+      "an envelope with an instant of the year 10000",
+      messageOf(own, envelope([["u", "m", 1, 253402300800000]])),
+      /event at 0/,
+    ],
+    [
+      "an envelope with a username too long",
+      messageOf(own, envelope([row, ["u".repeat(257), "m", 1, AT_MS]])),
+      /event at 1/,
+    ],
+    ["an envelope with half a pair in an id", messageOf(own, envelope([[...row, "\ud800"]])), /event at 0/],
+    ["an envelope with NUL in an id", messageOf(own, envelope([[...row, "\0"]])), /event at 0/],
     ["an envelope with NUL in a metric", messageOf(own, envelope([["u", "m\0", 1, AT_MS]])), /./],
     ["an envelope in the plain content type", messageOf(json, envelope([row])), /username is missing/],
   ])("%s", (_, message, reason) => {

@@ -35,7 +35,8 @@ function eventOfJson(json: string, rules = reject) {
 
 const name = "it must be a string of 1 to 256 characters, none of them NUL";
 const integer = "it must be an integer from -9007199254740991 to 9007199254740991";
-const instant = "it must be an RFC 3339 date and time or milliseconds since 1970, not in the future";
+const instant =
+  "it must be an RFC 3339 date and time or milliseconds since 1970, at most 86400 s ahead of the server's clock";
 const fields = "the fields are username, metric, count, id, timestamp";
 const no = (value: string) => [["", `the event is ${value}; it must be a JSON object`]];
 const withField = (field: string, value: string) =>
@@ -133,6 +134,14 @@ describe("a fault is told by its field, its value and what is allowed:", () => {
     expect(faultsOf("{}").map(({ pointer }) => pointer)).toEqual(["/username", "/metric", "/count"]);
   });
 
+  test("eight fields that are not known are named, and the others counted", () => {
+    const many = Array.from({ length: 20_000 }, (_, field) => `"x${field}":1`).join();
+    const faults = faultsOf(`{"username":"","metric":"m","count":1,${many}}`);
+    const eight = Array.from({ length: 8 }, (_, field) => `/x${field}`);
+    expect(faults.map(({ pointer }) => pointer)).toEqual(["/username", ...eight, ""]);
+    expect(faults.at(-1)?.detail).toBe(`more of its fields that are not known: 19992; ${fields}`);
+  });
+
   test("a fault of content does not hide an unknown field, nor the other way round", () => {
     const faults = faultsOf('{"username":"\\u0000","metric":"m","count":1,"x":1}');
     expect(faults.map(({ pointer }) => pointer)).toEqual(["/username", "/x"]);
@@ -171,7 +180,7 @@ describe("a name is measured in code points:", () => {
       username: text,
       metric: text,
       count: 1,
-      id: text,
+      id: `id:${text}`,
       atMs: undefined,
     });
   });
@@ -272,6 +281,8 @@ describe("a timestamp names an instant since 1970:", () => {
     ["zero", "0"],
     ["a negative number", "-1700000000000"],
     ["more than a date can be", "8640000000000001"],
+    ["the first millisecond of the year 10000", "253402300800000"],
+    ["the first hour of the year 10000, by its offset", '"9999-12-31T23:30:00-01:00"'],
   ])("%s is rejected", (_, json) => {
     const [fault, ...others] = faultsOf(withField("timestamp", json));
     expect(others).toEqual([]);
@@ -349,7 +360,7 @@ test("any valid event is taken as it was sent", () => {
   fc.assert(
     fc.property(event, fc.constantFrom(reject, ignore), (one, rules) => {
       const { timestamp: atMs, id, ...rest } = one;
-      expect(eventOf(one, rules)).toEqual({ ...rest, id, atMs });
+      expect(eventOf(one, rules)).toEqual({ ...rest, id: id === undefined ? undefined : `id:${id}`, atMs });
     }),
   );
 });
@@ -358,5 +369,5 @@ test("an event keeps nothing of the value it was made of", () => {
   const value = { ...good, id: "1", timestamp: NOW_MS };
   const checked = checkEvent(value, reject, NOW_MS);
   value.username = "another";
-  expect(checked).toEqual({ ok: true, event: { ...good, id: "1", atMs: NOW_MS } });
+  expect(checked).toEqual({ ok: true, event: { ...good, id: "id:1", atMs: NOW_MS } });
 });

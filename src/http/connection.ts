@@ -1,0 +1,64 @@
+import { type ServerResponse, STATUS_CODES } from "node:http";
+import type { Socket } from "node:net";
+import type { FastifyInstance } from "fastify";
+import { MillraceError } from "../errors.ts";
+import { problemContentType, problemOf } from "./problem.ts";
+
+/** The response that is next on a socket. Node tells of it under this name alone. */
+interface AnsweringSocket extends Socket {
+  readonly _httpMessage?: ServerResponse | null;
+}
+
+/** What the HTTP parser refuses never becomes a request: the answer is written to the bare socket. */
+export function answerBrokenRequest(error: Error & { code?: string }, socket: AnsweringSocket): void {
+  if (error.code === "ECONNRESET" || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const { _httpMessage: answering } = socket;
+  // The requests before it were good, and their answers are due. One that is not complete is the broken one itself.
+  if (answering?.req.complete === true) {
+    answering.once("close", () => answerBrokenRequest(error, socket));
+    return;
+  }
+  if (answering?.headersSent === true) {
+    socket.end();
+    return;
+  }
+  const timedOut = error.code === "ERR_HTTP_REQUEST_TIMEOUT";
+  const problem = problemOf(new MillraceError(timedOut ? "BODY_TIMEOUT" : "MALFORMED_REQUEST"));
+  const body = JSON.stringify(problem);
+  socket.end(
+    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\nconnection: close\r\n` +
+      `content-type: ${problemContentType}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+}
+
+/**
+ * When the server closes, ends each connection once nothing is in hand on it. Node's own close leaves those that were
+ * busy at that moment, or that have not sent a whole request, to timeouts that it no longer watches.
+ */
+export function endOnClose(server: FastifyInstance): void {
+  const open = new Set<Socket>();
+  let closing = false;
+  server.server.on("connection", (socket) => {
+    open.add(socket);
+    socket.once("close", () => open.delete(socket));
+    if (closing) endWhenIdle(socket);
+  });
+  server.addHook("preClose", (done) => {
+    closing = true;
+    for (const socket of open) endWhenIdle(socket);
+    done();
+  });
+}
+
+function endWhenIdle(socket: AnsweringSocket): void {
+  const { _httpMessage: answering } = socket;
+  if (answering === undefined || answering === null) {
+    socket.destroySoon();
+    return;
+  }
+  if (!answering.headersSent) answering.setHeader("connection", "close");
+  answering.once("close", () => endWhenIdle(socket));
+}
