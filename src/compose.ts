@@ -86,9 +86,9 @@ const HEAP_A_BYTE = 3;
 
 /** @throws MillraceError INVALID_SETTING where the bound on requests in hand is not one that the heap can hold. */
 function checkHeap({ unconfirmedMaxBytes }: Config): void {
-  const needed = HEAP_AT_REST_BYTES + HEAP_A_BYTE * unconfirmedMaxBytes;
+  const wanted = HEAP_AT_REST_BYTES + HEAP_A_BYTE * unconfirmedMaxBytes;
   const limit = getHeapStatistics().heap_size_limit;
-  if (needed <= limit) return;
+  if (wanted <= limit) return;
   throw new MillraceError(
     "INVALID_SETTING",
     `${variableOf("unconfirmedMaxBytes")} is ${unconfirmedMaxBytes}; node's heap of ${limit} bytes holds at most ` +

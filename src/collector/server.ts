@@ -33,6 +33,8 @@ export interface CollectorParts {
   readonly emit: Emit;
 }
 
+/** What a rejected event keeps waiting for its answer: its reason and a few fields. */
+const REJECTION_BYTES = 512;
 /** JSON values that an event may come to on average, with room to spare: a plain one has 6, a CloudEvent some 15. */
 const VALUES_AN_EVENT = 32;
 
@@ -57,12 +59,20 @@ export async function createCollector(
   if (settings.corsOrigins.length > 0) {
     await server.register(cors, {
       origin: settings.corsOrigins.includes("*") ? "*" : [...settings.corsOrigins],
+      strictPreflight: false,
     });
   }
   // The handlers read and judge bodies themselves: bytes count against the budget as they arrive.
   server.removeAllContentTypeParsers();
   server.addContentTypeParser("*", (_request, _payload, done) => done(null));
   server.setValidatorCompiler(() => () => true);
+
+  const onResponse = (route: string) => (_request: FastifyRequest, reply: FastifyReply, done: () => void) => {
+    const seconds = reply.elapsedTime / 1000;
+    figures.add(reply.statusCode, seconds);
+    emit("request.answered", { server: "collector", route, status: reply.statusCode, seconds });
+    done();
+  };
 
   await server.register(async (ingest) => {
     let keyOf: ((request: FastifyRequest) => string) | undefined;
@@ -81,14 +91,6 @@ export async function createCollector(
           new MillraceError("RATE_LIMITED", `at most ${max} requests a second are taken`),
       });
     }
-    const onResponse =
-      (route: string) => (_request: FastifyRequest, reply: FastifyReply, done: () => void) => {
-        const seconds = reply.elapsedTime / 1000;
-        figures.add(reply.statusCode, seconds);
-        emit("request.answered", { server: "collector", route, status: reply.statusCode, seconds });
-        done();
-      };
-
     // While a request waits for its confirm it keeps the rows alone, not the body or the objects they were made of.
     ingest.post(
       "/event",
@@ -116,6 +118,7 @@ export async function createCollector(
       const body = await readBody(request.raw, settings.batchMaxBytes, hold);
       checkValues(body, settings.batchMaxEvents * VALUES_AN_EVENT);
       const { events, rejections } = acceptMany(body, request.headers, rules, clock.now());
+      hold.add(rejections.length * REJECTION_BYTES);
       return { rows: rowsOf(events), events: events.length, rejections };
     }
   });

@@ -84,7 +84,7 @@ export class Thread<Name extends ServiceName> implements AsyncDisposable {
   ): Promise<Operation<Services[Name], K>["value"]> {
     if (this.#end !== undefined) return Promise.reject(this.#end);
     const id = this.#nextId++;
-    const waiting = Promise.withResolvers<unknown>();
+    const waiting = Promise.withResolvers<Operation<Services[Name], K>["value"]>();
     this.#waiting.set(id, waiting);
     this.#outbox.push({ id, operation, args });
     if (this.#patient.has(operation)) {
@@ -93,7 +93,7 @@ export class Thread<Name extends ServiceName> implements AsyncDisposable {
       this.#posting = true;
       queueMicrotask(() => this.#post());
     }
-    return waiting.promise as Promise<never>;
+    return waiting.promise;
   }
 
   /** Waits for the calls in hand; the thread then closes its database. */
