@@ -148,7 +148,7 @@ export const settings = {
     "Size of the embedded broker's file, in bytes, above which it refuses messages.",
   ),
 
-  queryMaxRows: setting(integer(1, 100_000), 1000, "Most rows in one answer of the query API."),
+  queryMaxRows: setting(integer(1, 10_000), 1000, "Most rows in one answer of the query API."),
   drainTimeoutMs: setting(
     integer(0, 600_000),
     10_000,

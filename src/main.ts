@@ -184,7 +184,10 @@ function addDeadLetters(millrace: Command): void {
   );
   add("show", "Prints them whole.", "<ids...>").action(async (ids: string[], options, command: Command) => {
     await using broker = await openBroker(configOf(command));
-    say(showText(await select(broker.deadLetters, selectionOf(ids, options))));
+    const letters = await select(broker.deadLetters, selectionOf(ids, options));
+    if (letters.length > 0) return say(showText(letters));
+    complain(`no dead letter is called ${ids.join(" or ")}`);
+    process.exitCode = 1;
   });
   for (const action of ["replay", "drop"] as const) {
     const sentence = { replay: "Puts them back into their queues.", drop: "Deletes them for good." }[action];

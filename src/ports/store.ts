@@ -53,7 +53,7 @@ export interface ChangeStore {
 /** What the query role reads. An answer holds everything applied before it was asked. */
 export interface ViewStore {
   /** By metric, ascending; events of the hour before `nowMs`, to the second. */
-  hourlyTotals(nowMs: number): Promise<readonly MetricTotal[]>;
+  hourlyTotals(page: Page<{ readonly metric: string }>, nowMs: number): Promise<readonly MetricTotal[]>;
   /** By username then metric, ascending by code point. */
   hourlyPerUser(filter: PerUserFilter, nowMs: number): Promise<readonly UserTotal[]>;
   /** By period then metric, ascending; `from` and `to` are inclusive periods of the granularity. */

@@ -32,11 +32,12 @@ const AccountSchema = Type.Object({
   firstSeen: Type.String({ format: "date-time" }),
 });
 
-export const totalRoute = {
+export const totalRoute = (maxRows: number) => ({
   summary: "The last hour, by metric",
-  querystring: none,
+  description: `Ordered by metric.${paged}`,
+  querystring: Type.Object({ limit: limit(maxRows), cursor }, { additionalProperties: false }),
   response: { 200: Type.Array(Type.Object({ _id: Type.String(), ...summary })), ...problems },
-};
+});
 
 export const perUserRoute = (maxRows: number) => ({
   summary: "The last hour, by user and metric",

@@ -62,10 +62,16 @@ export async function createQuery(
       }
     };
 
-    api.get("/metrics/hourly_logs/total", { schema: totalRoute }, () =>
+    api.get("/metrics/hourly_logs/total", { schema: totalRoute(maxRows) }, (request, reply) =>
       inTurn(async () => {
-        const totals = await store.hourlyTotals(clock.now());
-        return totals.map(({ metric, ...summary }) => ({ _id: metric, ...summary }));
+        const { limit = maxRows, cursor } = request.query;
+        const [fromMetric] = keyOf(cursor, ["string"]);
+        const after = cursor === undefined ? undefined : { metric: String(fromMetric) };
+        const rows = await store.hourlyTotals({ limit: limit + 1, after }, clock.now());
+        return page(request, reply, rows, limit, (row) => [row.metric]).map(({ metric, ...summary }) => ({
+          _id: metric,
+          ...summary,
+        }));
       }),
     );
 

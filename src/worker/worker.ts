@@ -42,7 +42,7 @@ async function take(
   try {
     // A delivery that never got as far as being settled has taken its process down each time.
     if (delivery.attempt > settings.maxAttempts)
-      throw new MillraceError("MESSAGE_UNREADABLE", "no attempt ever ended");
+      throw new MillraceError("INTERNAL", `delivered ${delivery.attempt} times and never settled`);
     const envelope = envelopeOf(delivery.message);
     events = envelope.events.length;
     if (!(await applyWhenPossible(parts, settings, stop, envelope))) return;

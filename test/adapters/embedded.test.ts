@@ -204,19 +204,17 @@ describe("a thread that dies", () => {
   });
 });
 
-test("a question whose answer is larger than a thread holds leaves the store answering others", async () => {
+test("the largest answer that may be asked for is given, and the store answers others", async () => {
   await using store = await openEmbeddedStore(newFolder());
   const metrics = 150_000;
   for (let first = 0; first < metrics; first += 10_000) {
-    const events = Array.from({ length: 10_000 }, (_, i) => event(`${first + i} `.padEnd(256, "m")));
+    const events = Array.from({ length: 10_000 }, (_, i) => event(`${first + i} `.padEnd(256, "漢")));
     await store.apply(hourlyLog.fold({ id: `m${first}`, events }), NOW);
   }
-  const [totals] = await Promise.allSettled([store.hourlyTotals(NOW)]);
+  const greatest = 10_000;
+  const totals = await store.hourlyTotals({ limit: greatest + 1, after: undefined }, NOW);
+  expect(totals).toHaveLength(greatest + 1);
   await expect(store.account("ann")).resolves.toBeUndefined();
-  // All of it, or a refusal in words.
-  expect(totals).toMatchObject(
-    totals.status === "fulfilled" ? { value: { length: metrics } } : { reason: { name: "MillraceError" } },
-  );
 }, 120_000);
 
 describe("a data folder that cannot be opened", () => {

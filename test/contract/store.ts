@@ -55,7 +55,7 @@ export function storeContract(name: string, make: () => Promise<StoreWorld>): vo
       await Promise.all(Array.from({ length: 8 }, () => applyAll("m1", events)));
       await reopen();
       await applyAll("m1", events);
-      expect(await store.hourlyTotals(NOW)).toEqual([
+      expect(await store.hourlyTotals(all, NOW)).toEqual([
         { metric: "reads", minimum: 5, maximum: 7, average: 6, count: 2 },
         { metric: "writes", minimum: -3, maximum: -3, average: -3, count: 1 },
       ]);
@@ -138,7 +138,7 @@ export function storeContract(name: string, make: () => Promise<StoreWorld>): vo
         event("ann", "ahead", 1, second + 1000),
       ]);
       const metricsAt = async (nowMs: number) =>
-        (await store.hourlyTotals(nowMs)).map((total) => total.metric);
+        (await store.hourlyTotals(all, nowMs)).map((total) => total.metric);
       expect(await metricsAt(second)).toEqual(["last", "now"]);
       expect(await metricsAt(second + 999)).toEqual(["last", "now"]);
       expect(await metricsAt(second + 1000)).toEqual(["ahead", "now"]);
@@ -164,7 +164,7 @@ export function storeContract(name: string, make: () => Promise<StoreWorld>): vo
         average: Number(9_007_199_254_744_991n / 4000n) + 991 / 4000, // (2^53 + 3999) / 4000, which no double holds before the division.
         count: 4000,
       };
-      expect(await store.hourlyTotals(NOW)).toEqual([summary]);
+      expect(await store.hourlyTotals(all, NOW)).toEqual([summary]);
       expect(await store.hourlyPerUser(everyone, NOW)).toEqual([{ username: "ann", ...summary }]);
     });
 
@@ -187,6 +187,16 @@ export function storeContract(name: string, make: () => Promise<StoreWorld>): vo
       expect(one.map((row) => [row.username, row.metric])).toEqual([["bob", "w"]]);
       const writes = await store.hourlyPerUser({ username: undefined, metric: "w", page: all }, NOW);
       expect(writes.map((row) => row.username)).toEqual(["ann", "bob", "cleo", "Ω"]);
+    });
+
+    test("totals are paged by metric", async () => {
+      await applyAll(
+        "m1",
+        ["r", "w", "x"].map((metric) => event("ann", metric, 1)),
+      );
+      const [first] = await store.hourlyTotals({ limit: 1, after: undefined }, NOW);
+      const rest = await store.hourlyTotals({ limit: 5, after: first }, NOW);
+      expect([first, ...rest].map((row) => row?.metric)).toEqual(["r", "w", "x"]);
     });
 
     test("days are told apart in UTC, filtered and paged", async () => {
@@ -267,7 +277,7 @@ export function storeContract(name: string, make: () => Promise<StoreWorld>): vo
       expect(await store.expireHourlyLog(after, 4)).toBe(4);
       expect(await store.expireHourlyLog(after, 4)).toBe(2);
       expect(await store.expireHourlyLog(after, 4)).toBe(0);
-      expect((await store.hourlyTotals(NOW + 6000)).map((total) => total.metric)).toEqual(["new"]);
+      expect((await store.hourlyTotals(all, NOW + 6000)).map((total) => total.metric)).toEqual(["new"]);
       expect(await store.hourlyPerUser(everyone, NOW + 6000)).toHaveLength(1);
       expect(await store.distinctNames(byDay)).toHaveLength(2);
     });
@@ -281,14 +291,14 @@ export function storeContract(name: string, make: () => Promise<StoreWorld>): vo
       expect(await claim("m2", NOW)).toEqual(new Set(["e1"]));
       expect(await store.expireMarks(NOW + 1, 100)).toBeGreaterThan(0);
       expect(await claim("m2", NOW + 1)).toEqual(new Set());
-      expect(await store.hourlyTotals(NOW)).toHaveLength(1);
+      expect(await store.hourlyTotals(all, NOW)).toHaveLength(1);
     });
 
     test("an answer holds everything applied before it was asked, over any connection", async () => {
       await using other = await world.open();
       for (let i = 1; i <= 20; i += 1) {
         await applyAll(`m${i}`, [event("ann", "reads", 1)]);
-        expect((await other.hourlyTotals(NOW))[0]?.count).toBe(i);
+        expect((await other.hourlyTotals(all, NOW))[0]?.count).toBe(i);
         expect((await other.distinctNames(byDay))[0]?.count).toBe(i);
       }
     });
@@ -307,14 +317,14 @@ export function storeContract(name: string, make: () => Promise<StoreWorld>): vo
       ]);
       expect(refused).toMatchObject({ status: "rejected", reason: { code: "CHANGE_REFUSED" } });
       expect(applied.map((one) => one.status)).toEqual(["fulfilled", "fulfilled"]);
-      expect((await store.hourlyTotals(NOW))[0]?.count).toBe(1);
+      expect((await store.hourlyTotals(all, NOW))[0]?.count).toBe(1);
     });
 
     test("a store that is closed refuses, with a code", async () => {
       const other = await world.open();
       await other[Symbol.asyncDispose]();
       await expect(other.ready()).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
-      await expect(other.hourlyTotals(NOW)).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
+      await expect(other.hourlyTotals(all, NOW)).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
       await expect(store.ready()).resolves.toBeUndefined();
     });
   });

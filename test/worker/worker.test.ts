@@ -117,7 +117,12 @@ const plain = (fields: object): Message => bytes("application/json", JSON.string
 
 /** Events counted by metric in the hourly log. */
 const counted = async (): Promise<Record<string, number>> =>
-  Object.fromEntries((await store.hourlyTotals(Date.now())).map(({ metric, count }) => [metric, count]));
+  Object.fromEntries(
+    (await store.hourlyTotals({ limit: 1000, after: undefined }, Date.now())).map(({ metric, count }) => [
+      metric,
+      count,
+    ]),
+  );
 const all = { limit: 1000, after: undefined };
 /** Events counted by metric in the days. */
 const countedByDay = async (): Promise<Record<string, number>> => {

@@ -2,22 +2,43 @@ import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
+const BUSY_TIMEOUT_MS = 5000;
+const SQLITE_BUSY = 5;
+
 /**
  * Opens a database that survives a power cut: a commit returns once the write-ahead log is on the disk
  * (https://www.sqlite.org/pragma.html#pragma_synchronous). Other processes may have it open too.
- * `cacheKib` bounds its page cache.
+ * `cacheKib` bounds its page cache. Throws an error that names the file.
  */
 export function openDatabase(path: string, schema: string, cacheKib: number): DatabaseSync {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const database = new DatabaseSync(path, { timeout: 5000 });
-  database.exec(`
-    PRAGMA journal_mode = WAL;
-    PRAGMA synchronous = FULL;
-    PRAGMA cache_size = -${cacheKib};
-    PRAGMA journal_size_limit = 67108864;
-    PRAGMA wal_autocheckpoint = 2000;
-    PRAGMA temp_store = MEMORY;
-  `);
-  database.exec(`BEGIN IMMEDIATE; ${schema}; COMMIT`);
-  return database;
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    const database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
+    whenNotBusy(() => database.exec("PRAGMA journal_mode = WAL"));
+    database.exec(`
+      PRAGMA synchronous = FULL;
+      PRAGMA cache_size = -${cacheKib};
+      PRAGMA journal_size_limit = 67108864;
+      PRAGMA wal_autocheckpoint = 2000;
+    `);
+    whenNotBusy(() => database.exec(`BEGIN IMMEDIATE; ${schema}; COMMIT`));
+    return database;
+  } catch (cause) {
+    throw new Error(`${path}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+}
+
+/** Changing to a write-ahead log does not wait for others that do the same, whatever the busy time-out. */
+function whenNotBusy(work: () => void): void {
+  const deadline = performance.now() + BUSY_TIMEOUT_MS;
+  for (;;) {
+    try {
+      return work();
+    } catch (error) {
+      const busy = error instanceof Error && "errcode" in error && error.errcode === SQLITE_BUSY;
+      if (!busy || performance.now() > deadline) throw error;
+      // A database thread has nothing else to do.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5 + Math.random() * 20);
+    }
+  }
 }

@@ -6,6 +6,7 @@ import type {
   AccountFilter,
   MetricSummary,
   MetricTotal,
+  Page,
   PerUserFilter,
   PeriodCount,
   PeriodFilter,
@@ -21,7 +22,8 @@ function prepareAll(database: DatabaseSync) {
   const prepare = (sql: string) => database.prepare(sql);
   return {
     selectTotals: prepare(`
-  SELECT metric, ${summary} FROM hourly_total WHERE second > ? AND second <= ? GROUP BY metric ORDER BY metric`),
+  SELECT metric, ${summary} FROM hourly_total WHERE second > $after AND second <= $upTo AND ($fromMetric IS NULL OR metric > $fromMetric)
+  GROUP BY metric ORDER BY metric LIMIT $limit`),
     selectPerUser: prepare(`
   SELECT username, metric, ${summary} FROM hourly_log
   WHERE second > $after AND second <= $upTo
@@ -73,11 +75,13 @@ export class StoreReader {
     this.#sql = prepareAll(this.database);
   }
 
-  hourlyTotals(nowMs: number): readonly MetricTotal[] {
-    const { after, upTo } = hourWindow(nowMs);
-    return this.#sql.selectTotals
-      .all(after, upTo)
-      .map((row) => ({ metric: String(row["metric"]), ...summaryOf(row) }));
+  hourlyTotals(page: Page<{ readonly metric: string }>, nowMs: number): readonly MetricTotal[] {
+    const rows = this.#sql.selectTotals.all({
+      ...hourWindow(nowMs),
+      fromMetric: page.after?.metric ?? null,
+      limit: page.limit,
+    });
+    return rows.map((row) => ({ metric: String(row["metric"]), ...summaryOf(row) }));
   }
 
   hourlyPerUser({ username, metric, page }: PerUserFilter, nowMs: number): readonly UserTotal[] {

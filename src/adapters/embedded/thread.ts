@@ -74,7 +74,9 @@ export class Thread<Name extends ServiceName> implements AsyncDisposable {
       for (const reply of answer.replies) this.#settle(reply);
       for (const pushed of answer.pushed) use.onPush?.(pushed);
     });
-    this.#worker.on("error", (cause) => end(new MillraceError(code, "its thread died", { cause })));
+    this.#worker.on("error", (cause) =>
+      end(new MillraceError(code, `its thread died: ${messageOf(cause)}`, { cause })),
+    );
     this.#worker.on("exit", () => end(new MillraceError(code, "it is closed")));
   }
 
@@ -120,6 +122,8 @@ export class Thread<Name extends ServiceName> implements AsyncDisposable {
     else waiting?.resolve(reply.value);
   }
 }
+
+const messageOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));
 
 const name: unknown = workerData?.millraceService;
 if (parentPort !== null && typeof name === "string" && name in services) {
