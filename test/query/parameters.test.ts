@@ -95,7 +95,7 @@ describe("a parameter that is not valid is named in a problem:", () => {
       [distinct, `${bound}=2026-02-29`, bound],
       [distinct, `granularity=month&${bound}=2026-13`, bound],
     ]),
-    ["/metrics/hourly_logs/total", "limit=1", "limit"],
+    ["/metrics/hourly_logs/total", "username=ann", "username"],
     ["/metrics/hourly_logs/total", "metric=kite_call", "metric"],
     ["/accounts/plain", "since=2026-11-24T06:00:00Z", "since"],
   ])("%s?%s", async (path, search, parameter) => {
