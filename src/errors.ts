@@ -24,7 +24,6 @@ export const errorTable = {
   RATE_LIMITED: { status: 429, retry: "later", title: "Too many requests" },
   INTERNAL: { status: 500, retry: "later", title: "Something unforeseen went wrong" },
   OVERLOADED: { status: 503, retry: "later", title: "Too much is in hand; try again later" },
-  STOPPING: { status: 503, retry: "later", title: "This process is stopping" },
   PUBLISH_UNCONFIRMED: { status: 503, retry: "later", title: "The broker has not confirmed in time" },
   BROKER_UNAVAILABLE: { status: 503, retry: "later", title: "The broker cannot be reached or cannot write" },
   BROKER_FULL: { status: 503, retry: "later", title: "The broker's backlog is at its limit" },

@@ -2,6 +2,7 @@ import { createInterface } from "node:readline/promises";
 import { type ProjectionName, projectionNames } from "../domain/projection.ts";
 import { MillraceError } from "../errors.ts";
 import type { DeadLetter, DeadLetters } from "../ports/broker.ts";
+import { aligned } from "./aligned.ts";
 
 /** Which dead letters: of one queue or all, whose reason or body holds `match`, at most `limit`, oldest first. */
 export interface Selection {
@@ -55,16 +56,7 @@ export function listText(letters: readonly DeadLetter[]): string {
     `${letter.message.body.byteLength} B`,
     letter.reason,
   ]);
-  const table = [["ID", "DEAD SINCE", "ATTEMPTS", "SIZE", "REASON"], ...rows];
-  const widths = [0, 1, 2, 3].map((column) => Math.max(...table.map((row) => row[column]?.length ?? 0)));
-  return table
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
+  return aligned([["ID", "DEAD SINCE", "ATTEMPTS", "SIZE", "REASON"], ...rows]);
 }
 
 /** All there is of each, its body last. */
