@@ -9,7 +9,7 @@ import type { Publisher } from "../ports/broker.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Emit } from "../signals.ts";
 import { type AcceptRules, acceptMany, acceptOne } from "./accept.ts";
-import { type Budget, checkValues, Hold, readBody } from "./body.ts";
+import { type Budget, checkValues, Hold, readBody, release } from "./body.ts";
 import { RequestFigures } from "./debug-vars.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { keyCheck } from "./keys.ts";
@@ -118,6 +118,7 @@ export async function createCollector(
       const body = await readBody(request.raw, settings.batchMaxBytes, hold);
       checkValues(body, settings.batchMaxEvents * VALUES_AN_EVENT);
       const { events, rejections } = acceptMany(body, request.headers, rules, clock.now());
+      release(body);
       hold.add(rejections.length * REJECTION_BYTES);
       return { rows: rowsOf(events), events: events.length, rejections };
     }
