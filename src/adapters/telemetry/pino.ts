@@ -12,7 +12,11 @@ export function createLogger({ logLevel, logFormat }: LogSettings): Logger {
   const pretty = logFormat === "pretty" || (logFormat === "auto" && process.stdout.isTTY);
   const options = { level: logLevel, base: null, serializers: { error: pino.stdSerializers.errWithCause } };
   if (!pretty) return pino(options, pino.destination({ fd: 1, sync: true }));
-  const prettyStream = createRequire(import.meta.url)("pino-pretty")({ sync: true, ignore: "pid,hostname", singleLine: true });
+  const prettyStream = createRequire(import.meta.url)("pino-pretty")({
+    sync: true,
+    ignore: "pid,hostname",
+    singleLine: true,
+  });
   return pino(options, prettyStream);
 }
 
