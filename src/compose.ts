@@ -80,7 +80,7 @@ export async function compose(
   return actors;
 }
 
-/** What the process needs beside the requests in hand, and what one byte of theirs comes to: measured under overload. */
+/** What the process is taken to need beside the requests in hand, and for each byte of theirs: estimates on the high side. */
 const HEAP_AT_REST_BYTES = 64 * 1024 * 1024;
 const HEAP_A_BYTE = 3;
 
