@@ -1,5 +1,11 @@
 import { defineConfig } from "vitest/config";
 
+/** These run against real servers, which the set-up of this project alone obtains and starts. */
+const real = [
+  "test/real/**/*.test.ts",
+  "test/contract/real.test.ts",
+  "test/adapters/{rabbitmq,mongodb}*.test.ts",
+];
 /** These start whole systems and load both cores: one at a time, after all else. */
 const systems = ["test/fault/**/*.test.ts", "test/flow/**/*.test.ts", "test/commands/roles.test.ts"];
 const timeouts = { testTimeout: 30_000, hookTimeout: 60_000 };
@@ -8,14 +14,31 @@ export default defineConfig({
   test: {
     projects: [
       {
-        test: { name: "parts", include: ["test/**/*.test.ts"], exclude: systems, maxWorkers: 2, ...timeouts },
+        test: {
+          name: "parts",
+          include: ["test/**/*.test.ts"],
+          exclude: [...systems, ...real],
+          maxWorkers: 2,
+          ...timeouts,
+        },
+      },
+      {
+        test: {
+          name: "real",
+          include: real,
+          globalSetup: "test/parts/setup.ts",
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+        },
       },
       {
         test: {
           name: "systems",
           include: systems,
           fileParallelism: false,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
           ...timeouts,
         },
       },

@@ -1,0 +1,34 @@
+/** A server that the tests run against. */
+export interface Part extends AsyncDisposable {
+  /** Such as "RabbitMQ 4.0.5", or "FerretDB 2.7.0 (MongoDB wire 21, as 7.0.77)"; asked of the server itself. */
+  readonly version: string;
+  /** With the name and the password, where there are any. */
+  readonly url: string;
+  /** False for a server that this run did not start: it cannot be killed, and disposal leaves it be. */
+  readonly own: boolean;
+  /** Those of its processes that run. */
+  readonly pids: readonly number[];
+  /** Ends every process of it with SIGKILL. */
+  kill(): Promise<void>;
+  /** After `kill` or `stop`, on the same data and ports. Resolves once it answers. */
+  start(): Promise<void>;
+  /** Lets it end by itself. Resolves once no process of it is left. */
+  stop(): Promise<void>;
+  /** Stops every process of it with SIGSTOP, so that its connections stay open and nothing is answered. */
+  pause(): Promise<void>;
+  resume(): Promise<void>;
+}
+
+export interface BrokerPart extends Part {
+  /** With the name and the password. */
+  readonly managementUrl: string;
+  /** What rabbitmqctl answers to the words. Rejects with what it wrote when it fails. */
+  ctl(...words: string[]): Promise<string>;
+}
+
+export type StorePart = Part;
+
+/** A part cannot be had on this machine: the message says why, and what would help. */
+export class PartMissing extends Error {
+  override readonly name = "PartMissing";
+}
