@@ -1,7 +1,8 @@
+import { once } from "node:events";
 import { createInterface } from "node:readline/promises";
 import { type ProjectionName, projectionNames } from "../domain/projection.ts";
 import { MillraceError } from "../errors.ts";
-import type { DeadLetter, DeadLetters } from "../ports/broker.ts";
+import type { DeadLetter, DeadLetters, Replay } from "../ports/broker.ts";
 import { aligned } from "./aligned.ts";
 
 /** Which dead letters: of one queue or all, whose reason or body holds `match`, at most `limit`, oldest first. */
@@ -10,40 +11,50 @@ export interface Selection {
   readonly match: string | undefined;
   readonly limit: number;
   /** As `list` prints them, `queue:id`; with any, `match` and `queue` narrow these. */
-  readonly ids: readonly string[];
+  readonly ids: ReadonlySet<string>;
 }
 export interface Terminal {
   readonly input: NodeJS.ReadableStream & { readonly isTTY?: boolean };
   readonly output: NodeJS.WritableStream;
 }
 
-const PAGE = 200;
-
-export async function select(deadLetters: DeadLetters, selection: Selection): Promise<readonly DeadLetter[]> {
-  const found: DeadLetter[] = [];
-  for (const queue of selection.queue === undefined ? projectionNames : [selection.queue]) {
-    let after: string | undefined;
-    let page: readonly DeadLetter[];
-    do {
-      page = await deadLetters.list(queue, PAGE, after);
-      after = page.at(-1)?.id;
-      for (const letter of page) {
-        if (found.length >= selection.limit) return found;
-        if (matches(letter, selection)) found.push(letter);
-      }
-    } while (page.length === PAGE);
+/** Reads each queue once, and no further than it must. */
+export async function* select(deadLetters: DeadLetters, selection: Selection): AsyncGenerator<DeadLetter> {
+  let left = selection.limit;
+  for (const queue of projectionNames.filter((name) => mayHold(name, selection))) {
+    for await (const letter of deadLetters.list(queue)) {
+      if (!matches(letter, selection)) continue;
+      yield letter;
+      left -= 1;
+      if (left <= 0) return;
+    }
   }
-  return found;
+}
+
+function mayHold(name: ProjectionName, { ids, queue }: Selection): boolean {
+  if (queue !== undefined && queue !== name) return false;
+  return ids.size === 0 || ids.values().some((id) => queueAndId(id)?.queue === name);
 }
 
 function matches(letter: DeadLetter, { ids, match }: Selection): boolean {
-  if (ids.length > 0 && !ids.includes(nameOf(letter))) return false;
+  if (ids.size > 0 && !ids.has(nameOf(letter))) return false;
   if (match === undefined) return true;
   const text = match.toLowerCase();
   return letter.reason.toLowerCase().includes(text) || bodyOf(letter).toLowerCase().includes(text);
 }
 
-const nameOf = (letter: DeadLetter): string => `${letter.queue}:${letter.id}`;
+/** What a letter is called on the command line. */
+export const nameOf = ({ queue, id }: Pick<DeadLetter, "queue" | "id">): string => `${queue}:${id}`;
+
+/** The parts of a name; an id may hold any characters. Undefined where no letter can be called so. */
+export function queueAndId(
+  name: string,
+): { readonly queue: ProjectionName; readonly id: string } | undefined {
+  const queue = projectionNames.find((one) => name.startsWith(`${one}:`));
+  const id = name.slice((queue?.length ?? 0) + 1);
+  return queue === undefined || id === "" ? undefined : { queue, id };
+}
+
 const bodyOf = (letter: DeadLetter): string => Buffer.from(letter.message.body).toString();
 
 /** One line each: what it is called, since when, after how many attempts, how large, and why. */
@@ -77,31 +88,66 @@ export function showText(letters: readonly DeadLetter[]): string {
     .join("\n\n");
 }
 
-/** Replays or drops those selected. Resolves to how many. */
-export async function settleAll(
-  deadLetters: DeadLetters,
-  action: "replay" | "drop",
-  letters: readonly DeadLetter[],
-): Promise<number> {
+/** "replayRepaired" puts back the messages that the letters now hold. */
+export type Action = "replay" | "replayRepaired" | "drop";
+
+export interface Settling {
+  readonly action: Action;
+  readonly deadLetters: DeadLetters;
+  readonly letters: readonly DeadLetter[];
+  /** Where to ask first; undefined for not at all. */
+  readonly terminal: Terminal | undefined;
+}
+
+/** Replays or drops letters, once the user has agreed. Resolves to what there is to say of it. */
+export async function settle(settling: Settling): Promise<string> {
+  const { action, letters, terminal } = settling;
+  if (letters.length === 0) return "no dead letters match";
+  const verb = action === "drop" ? "drop" : "replay";
+  if (terminal !== undefined) {
+    terminal.output.write(`${listText(letters)}\n`);
+    if (!(await confirmed(`${verb} these ${letters.length}?`, terminal))) return "nothing done";
+  }
+  return `${verb}: ${await settleAll(settling)} of ${letters.length}`;
+}
+
+async function settleAll({ action, deadLetters, letters }: Settling): Promise<number> {
   let settled = 0;
   for (const queue of projectionNames) {
-    const ids = letters.filter((letter) => letter.queue === queue).map((letter) => letter.id);
-    if (ids.length > 0) settled += await deadLetters[action](queue, ids);
+    const own = letters.filter((letter) => letter.queue === queue);
+    if (own.length === 0) continue;
+    if (action === "drop")
+      settled += await deadLetters.drop(
+        queue,
+        own.map(({ id }) => id),
+      );
+    else
+      settled += await deadLetters.replay(
+        queue,
+        own.map((letter) => replayOf(letter, action)),
+      );
   }
   return settled;
 }
 
+function replayOf({ id, message }: DeadLetter, action: "replay" | "replayRepaired"): Replay {
+  return { id, repaired: action === "replayRepaired" ? message : undefined };
+}
+
 /**
- * Asks before anything is moved or deleted.
+ * Asks before anything is moved or deleted. An end of the input is a no.
  * @throws MillraceError INVALID_SETTING where there is nobody to ask and `--yes` was not given.
  */
-export async function confirmed(question: string, terminal: Terminal): Promise<boolean> {
-  if (terminal.input.isTTY !== true) {
+async function confirmed(question: string, terminal: Terminal): Promise<boolean> {
+  // A terminal that the letters were read from has come to its end.
+  if (terminal.input.isTTY !== true || !terminal.input.readable) {
     throw new MillraceError("INVALID_SETTING", `${question} There is no terminal to ask on: say --yes`);
   }
   const lines = createInterface({ input: terminal.input, output: terminal.output });
+  const ended = once(lines, "close").then(() => "");
   try {
-    return /^y(es)?$/i.test((await lines.question(`${question} [y/N] `)).trim());
+    const answer = lines.question(`${question} [y/N] `).catch(() => "");
+    return /^y(es)?$/i.test((await Promise.race([answer, ended])).trim());
   } finally {
     lines.close();
   }

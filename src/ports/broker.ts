@@ -58,20 +58,30 @@ export interface DeadLetter {
   readonly deadAtMs: number;
 }
 
+/** A dead letter to put back: as it was, or as `repaired` under the message id that it had. */
+export interface Replay {
+  readonly id: string;
+  readonly repaired: Pick<Message, "contentType" | "body"> | undefined;
+}
+
 export interface DeadLetters {
-  /** Oldest first, at most `limit` of those after the id `after`; leaves them where they are. */
-  list(queue: ProjectionName, limit: number, after?: string): Promise<readonly DeadLetter[]>;
+  /** Oldest first. Leaves them where they are; a reader beside this one may not see them until it has ended. */
+  list(queue: ProjectionName): AsyncIterable<DeadLetter>;
   /** Puts them back into their queue as attempt 1. Resolves to how many; an id that is not there is passed over. */
-  replay(queue: ProjectionName, ids: readonly string[]): Promise<number>;
+  replay(queue: ProjectionName, letters: readonly Replay[]): Promise<number>;
   /** Deletes them for good. Resolves to how many. */
   drop(queue: ProjectionName, ids: readonly string[]): Promise<number>;
 }
 
 export interface Broker extends Publisher, Consumer, AsyncDisposable {
   readonly deadLetters: DeadLetters;
+  /** May be some seconds old. Rejects with BROKER_UNAVAILABLE. */
   backlog(queue: ProjectionName): Promise<Backlog>;
   /** Resolves when the broker can take a message now; rejects with the reason why not. */
   ready(): Promise<void>;
-  /** Rejects once the broker is closed or has failed for good: a process that needs it must then end. Never resolves. */
+  /**
+   * Rejects once the broker is closed or has failed for good, such as with BROKER_MISMATCH: a process that needs it must then
+   * end. Never resolves.
+   */
   readonly ended: Promise<never>;
 }

@@ -84,17 +84,26 @@ export interface UpkeepStore {
   acquireLease(name: string, holder: string, untilMs: number, nowMs: number): Promise<boolean>;
   /** Gives a lease back early; nothing happens if this holder does not have it. */
   releaseLease(name: string, holder: string): Promise<void>;
-  /** Deletes hourly-log entries at or before this second. Resolves to how many, at most `limit`. */
+  /**
+   * Deletes what of the hourly log lies wholly at or before this second. Resolves to how many rows or documents, at most
+   * `limit`; fewer than that when nothing is left.
+   */
   expireHourlyLog(upToSecond: number, limit: number): Promise<number>;
-  /** Forgets message ids and event claims recorded before `beforeMs`. Resolves to how many, at most `limit`. */
+  /** Forgets message ids and event claims recorded before `beforeMs`. Resolves to how many, at most `limit` of each. */
   expireMarks(beforeMs: number, limit: number): Promise<number>;
-  /** Adds every day before `firstDayKept` to its month and removes it. Resolves to how many days and metrics. */
-  mergeMonths(firstDayKept: string): Promise<number>;
+  /**
+   * Adds every day before `firstDayKept` to its month and removes it. Resolves to how many days and metrics. Exact whatever
+   * number of callers race or die; may leave some of a great many to the next call.
+   */
+  mergeMonths(firstDayKept: string, nowMs: number): Promise<number>;
 }
 
 export interface Store extends ChangeStore, ViewStore, UpkeepStore, AsyncDisposable {
   /** Resolves when the store can read and write now; rejects with the reason why not. */
   ready(): Promise<void>;
-  /** Rejects once the store is closed or has failed for good: a process that needs it must then end. Never resolves. */
+  /**
+   * Rejects once the store is closed or has failed for good, such as with STORE_MISMATCH: a process that needs it must then
+   * end. Never resolves.
+   */
   readonly ended: Promise<never>;
 }

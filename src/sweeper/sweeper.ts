@@ -63,7 +63,9 @@ export async function sweep(
   if (!(await mine())) return false;
   const expired = await inSteps(() => store.expireHourlyLog(hourWindow(clock.now()).after, ROWS_A_STEP));
   const forgotten = await inSteps(() => store.expireMarks(clock.now() - settings.dedupWindowMs, ROWS_A_STEP));
-  const merged = (await mine()) ? await store.mergeMonths(firstDayKept(clock.now(), settings.keepDays)) : 0;
+  const merged = (await mine())
+    ? await store.mergeMonths(firstDayKept(clock.now(), settings.keepDays), clock.now())
+    : 0;
   emit("sweep.finished", { expired, forgotten, merged, seconds: (clock.now() - startedAtMs) / 1000 });
   return true;
 }

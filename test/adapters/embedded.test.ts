@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { DatabaseSync } from "node:sqlite";
 import { afterAll, describe, expect, test } from "vitest";
 import { systemClock } from "../../src/adapters/clock.ts";
 import { openEmbeddedBroker } from "../../src/adapters/embedded/broker.ts";
@@ -12,7 +13,7 @@ import { openEmbeddedStore } from "../../src/adapters/embedded/store.ts";
 import { distinctName } from "../../src/domain/distinct-name.ts";
 import type { AcceptedEvent, Message } from "../../src/domain/envelope.ts";
 import { hourlyLog } from "../../src/domain/hourly-log.ts";
-import type { Change } from "../../src/domain/projection.ts";
+import type { Change, ProjectionName } from "../../src/domain/projection.ts";
 import type { Broker, Delivery } from "../../src/ports/broker.ts";
 import type { Store } from "../../src/ports/store.ts";
 import { embeddedBroker } from "../contract/embedded.ts";
@@ -123,11 +124,99 @@ describe("a broker whose file is at its limit", () => {
         await delivery.settle({ kind: "deadLetter", reason: "why" });
         stop.abort();
       });
-      const [letter] = await broker.deadLetters.list(queue, 10);
+      const [letter] = await Array.fromAsync(broker.deadLetters.list(queue));
       expect(letter).toMatchObject({ reason: "why", attempts: 2 });
       expect(await broker.deadLetters.drop(queue, [letter?.id ?? ""])).toBe(1);
     }
     await broker.publish(messageOf("a"));
+  });
+});
+
+describe("dead letters of the embedded broker", () => {
+  /** Publishes these and has the queues give each of them up. */
+  async function bury(broker: Broker, messages: readonly Message[], queues: readonly ProjectionName[]) {
+    for (const message of messages) await broker.publish(message);
+    for (const queue of queues) {
+      const stop = new AbortController();
+      let buried = 0;
+      await broker.consume({ queue, prefetch: 16, stop: stop.signal }, async (delivery) => {
+        await delivery.settle({ kind: "deadLetter", reason: "why" });
+        buried += 1;
+        if (buried === messages.length) stop.abort();
+      });
+    }
+  }
+  const listed = async (broker: Broker, queue: ProjectionName) =>
+    (await Array.fromAsync(broker.deadLetters.list(queue))).map(({ message }) => message.id);
+
+  test("are all listed once and in order, however many, also while the first of them go away", async () => {
+    await using broker = openBroker(newFolder());
+    const messages = Array.from({ length: 450 }, (_, i) => messageOf(`letter ${i}`));
+    await bury(broker, messages, ["hourlyLog"]);
+    const ids = messages.map(({ id }) => id);
+    expect(await listed(broker, "hourlyLog")).toEqual(ids);
+    expect(await listed(broker, "accountName")).toEqual([]);
+    const seen: string[] = [];
+    for await (const { id, message } of broker.deadLetters.list("hourlyLog")) {
+      seen.push(message.id);
+      await broker.deadLetters.drop("hourlyLog", [id]);
+    }
+    expect(seen).toEqual(ids);
+    expect(await listed(broker, "hourlyLog")).toEqual([]);
+  });
+
+  test("that are larger than a page are all listed, and replayed repaired", async () => {
+    await using broker = openBroker(newFolder());
+    const messages = Array.from({ length: 5 }, (_, i) => messageOf(Buffer.alloc(3 * MIB, String(i))));
+    await bury(broker, messages, ["hourlyLog"]);
+    expect(await listed(broker, "hourlyLog")).toEqual(messages.map(({ id }) => id));
+    const letters = await Array.fromAsync(broker.deadLetters.list("hourlyLog"));
+    const replays = letters.map(({ id, message: { contentType, body } }) => ({
+      id,
+      repaired: { contentType, body: body.map((byte) => byte + 5) },
+    }));
+    expect(await broker.deadLetters.replay("hourlyLog", replays)).toBe(5);
+    const taken = await takeAll(broker, 5);
+    const bodies = taken.map(({ message }) => [message.id, Buffer.from(message.body).toString().slice(-2)]);
+    expect(bodies).toEqual(messages.map(({ id }, i) => [id, `${i + 5}${i + 5}`]));
+  });
+
+  test("that are repaired leave no body behind, and take none away that another queue needs", async () => {
+    const dataDir = newFolder();
+    const bodies = (): readonly string[] => {
+      const file = new DatabaseSync(join(dataDir, "broker.sqlite"), { readOnly: true });
+      const rows = file.prepare("SELECT CAST(body AS TEXT) AS body FROM message ORDER BY seq").all();
+      file.close();
+      return rows.map(({ body }) => String(body));
+    };
+    const queues = ["accountName", "distinctName", "hourlyLog"] as const;
+    let broker = openBroker(dataDir);
+    await bury(broker, [messageOf("broken")], queues);
+    for (const [i, queue] of queues.entries()) {
+      const repaired = { contentType: "application/x-test", body: Buffer.from(`mended for ${queue}`) };
+      expect(
+        await broker.deadLetters.replay(queue, [
+          { id: "1", repaired },
+          { id: "1", repaired },
+        ]),
+      ).toBe(1);
+      expect(await listed(broker, queue)).toEqual([]);
+      // What is repaired is as durable as what is published.
+      await broker[Symbol.asyncDispose]();
+      expect(bodies()).toEqual([...(i < 2 ? ["broken"] : []), `mended for ${queue}`]);
+      broker = openBroker(dataDir);
+      const stop = new AbortController();
+      const taken: string[] = [];
+      await broker.consume({ queue, prefetch: 4, stop: stop.signal }, async (delivery) => {
+        taken.push(Buffer.from(delivery.message.body).toString());
+        await delivery.settle({ kind: "ack" });
+        stop.abort();
+      });
+      expect(taken).toEqual([`mended for ${queue}`]);
+      expect(await broker.backlog(queue)).toEqual({ ready: 0, unsettled: 0, deadLetters: 0 });
+    }
+    await broker[Symbol.asyncDispose]();
+    expect(bodies()).toEqual([]);
   });
 });
 
@@ -156,10 +245,11 @@ describe("a call that fails", () => {
 
   test("leaves the publishes of its commit confirmed, each once and in order", async () => {
     await using broker = openBroker(newFolder());
-    // SQLite takes no fraction as a limit.
+    const without = { ...messageOf(""), body: null as unknown as Uint8Array };
+    // The table takes no message without a body.
     const results = await Promise.allSettled([
       broker.publish(messageOf("a")),
-      broker.deadLetters.list("hourlyLog", 1.5),
+      broker.publish(without),
       broker.publish(messageOf("b")),
     ]);
     expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
@@ -266,6 +356,7 @@ describe("two processes", () => {
   const applier = `
     import { openEmbeddedStore } from ${JSON.stringify(new URL("../../src/adapters/embedded/store.ts", import.meta.url).href)};
     import { createInterface } from "node:readline";
+import { DatabaseSync } from "node:sqlite";
     console.log("started");
     for await (const line of createInterface({ input: process.stdin })) {
       try {
@@ -296,6 +387,7 @@ describe("two processes", () => {
     const home = new URL("../../src/adapters/embedded/database.ts", import.meta.url);
     const script = scriptOf(
       `import { createInterface } from "node:readline";
+import { DatabaseSync } from "node:sqlite";
       import { openDatabase } from ${JSON.stringify(home.href)};
       console.log("started");
       for await (const line of createInterface({ input: process.stdin })) {

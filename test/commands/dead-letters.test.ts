@@ -1,75 +1,20 @@
-import { spawn } from "node:child_process";
 import { randomUUIDv7 } from "node:crypto";
-import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { systemClock } from "../../src/adapters/clock.ts";
-import { openEmbeddedBroker } from "../../src/adapters/embedded/broker.ts";
 import { openEmbeddedStore } from "../../src/adapters/embedded/store.ts";
 import { flagOf, settingNames, settings } from "../../src/config.ts";
-import { accountName } from "../../src/domain/account-name.ts";
-import { distinctName } from "../../src/domain/distinct-name.ts";
-import { encodeRows, type Message, rowsOf } from "../../src/domain/envelope.ts";
+import { encodeRows, rowsOf } from "../../src/domain/envelope.ts";
 import { hourlyLog } from "../../src/domain/hourly-log.ts";
 import { type ProjectionName, projectionNames } from "../../src/domain/projection.ts";
 import { MillraceError } from "../../src/errors.ts";
-import type { Broker } from "../../src/ports/broker.ts";
 import type { ChangeStore } from "../../src/ports/store.ts";
 import { runWorker } from "../../src/worker/worker.ts";
-import { childEnvironment, millraceBin, startStandalone } from "../flow/standalone.ts";
-
-const projections = { accountName, distinctName, hourlyLog };
-
-interface Answer {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Runs the command as a user would, with nothing to read from and no terminal. */
-async function millrace(...words: readonly string[]): Promise<Answer> {
-  const child = spawn(process.execPath, [millraceBin, ...words], {
-    env: childEnvironment(),
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  const [stdout, stderr] = [text(child.stdout), text(child.stderr)];
-  const [code] = (await once(child, "close")) as [number | null];
-  return { code, stdout: await stdout, stderr: await stderr };
-}
-
-const openBroker = (dataDir: string): Broker =>
-  openEmbeddedBroker({ dataDir, backlogMaxBytes: 2 ** 32, confirmTimeoutMs: 10_000 }, systemClock);
-
-/** Real workers of these queues, until each has settled as many deliveries as there are messages. */
-async function workOff(
-  broker: Broker,
-  store: ChangeStore,
-  messages: readonly Message[],
-  queues: readonly ProjectionName[],
-): Promise<void> {
-  for (const message of messages) await broker.publish(message);
-  await Promise.all(
-    queues.map((queue) => {
-      const stop = new AbortController();
-      let settled = 0;
-      const emit = (name: string) => {
-        if (name === "delivery.settled") settled += 1;
-        if (settled >= messages.length) stop.abort();
-      };
-      const parts = { consumer: broker, store, projection: projections[queue], clock: systemClock, emit };
-      return runWorker(parts, { prefetch: 4, maxAttempts: 3, retryDelayMs: 1 }, stop.signal);
-    }),
-  );
-}
-
-const rubbish = (contentType: string, body: string): Message => ({
-  id: randomUUIDv7(),
-  contentType,
-  body: Buffer.from(body),
-});
+import { startStandalone } from "../flow/standalone.ts";
+import { type Answer, millrace } from "./millrace.ts";
+import { openBroker, rubbish, workOff } from "./work-off.ts";
 
 /** Names of the letters in a list, in its order. */
 const namesIn = ({ stdout }: Answer): readonly string[] =>
@@ -205,6 +150,11 @@ describe("the dead-letters command", () => {
     ["show without an id", ["show"], "ids"],
     ["an action that does not exist", ["replai"], "replay"],
     ["an option that does not exist", ["list", "--queu", "hourlyLog"], "--queue"],
+    ["--force without --repaired", ["replay", "--force"], "--force goes with --repaired"],
+    ["--repaired beside ids", ["replay", "hourlyLog:1", "--repaired", "-"], "leave out ids"],
+    ["--repaired beside --match", ["replay", "--match", "a", "--repaired", "-"], "cannot be used with"],
+    ["--repaired beside --limit", ["replay", "--limit", "1", "--repaired", "-"], "cannot be used with"],
+    ["a file that is not there", ["replay", "--repaired", "/nowhere/at/all"], "ENOENT"],
   ] as const)("%s is refused in words", async ([, words, told]) => {
     const answer = await millrace("dead-letters", ...words);
     expect(answer.code).toBe(1);
@@ -278,7 +228,8 @@ describe("every command", () => {
     ],
     ["dead-letters list", letters],
     ["dead-letters show", letters],
-    ["dead-letters replay", [...letters, "--yes"]],
+    ["dead-letters export", letters],
+    ["dead-letters replay", [...letters, "--yes", "--repaired", "--force"]],
     ["dead-letters drop", [...letters, "--yes"]],
   ];
   let general: Answer;

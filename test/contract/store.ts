@@ -12,7 +12,8 @@ export interface StoreWorld extends AsyncDisposable {
   open(): Promise<Store>;
 }
 
-const NOW = Date.parse("2026-11-24T12:00:00.500Z");
+/** Far ahead: no time-to-live of a real server takes any of it away by the real clock. */
+const NOW = Date.parse("2096-11-24T12:00:00.500Z");
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 const event = (username: string, metric: string, count: number, atMs = NOW): AcceptedEvent => ({
@@ -27,12 +28,13 @@ const everyone = { username: undefined, metric: undefined, page: all };
 const byDay = { granularity: "day", from: undefined, to: undefined, page: all } as const;
 const byMonth = { ...byDay, granularity: "month" } as const;
 
-/** What every store adapter must do. `make` is called once a test. Time is simulated: the store is told it. */
-export function storeContract(name: string, make: () => Promise<StoreWorld>): void {
-  describe(`the store contract on ${name}`, () => {
+/** What every store adapter must do. `make` is called once a test; undefined where there is no such store here, which skips all. Time is simulated: the store is told it. */
+export function storeContract(name: string, make: (() => Promise<StoreWorld>) | undefined): void {
+  describe.skipIf(make === undefined)(`the store contract on ${name}`, () => {
     let world: StoreWorld;
     let store: Store;
     beforeEach(async () => {
+      if (make === undefined) throw new Error("skipped");
       world = await make();
       store = await world.open();
     });
@@ -64,8 +66,8 @@ export function storeContract(name: string, make: () => Promise<StoreWorld>): vo
         { username: "bob", metric: "writes", minimum: -3, maximum: -3, average: -3, count: 1 },
       ]);
       expect(await store.distinctNames(byDay)).toEqual([
-        { period: "2026-11-24", metric: "reads", count: 2 },
-        { period: "2026-11-24", metric: "writes", count: 1 },
+        { period: "2096-11-24", metric: "reads", count: 2 },
+        { period: "2096-11-24", metric: "writes", count: 1 },
       ]);
       expect(
         (await store.accounts({ sinceMs: undefined, page: all })).map((account) => account.username),
@@ -200,7 +202,7 @@ export function storeContract(name: string, make: () => Promise<StoreWorld>): vo
     });
 
     test("days are told apart in UTC, filtered and paged", async () => {
-      const midnight = Date.parse("2026-11-24T00:00:00Z");
+      const midnight = Date.parse("2096-11-24T00:00:00Z");
       await applyAll("m1", [
         event("ann", "reads", 1, midnight - 1),
         event("ann", "reads", 1, midnight),
@@ -208,13 +210,13 @@ export function storeContract(name: string, make: () => Promise<StoreWorld>): vo
         event("ann", "reads", 1, midnight + DAY - 1),
       ]);
       const rows = [
-        { period: "2026-11-23", metric: "reads", count: 1 },
-        { period: "2026-11-24", metric: "reads", count: 2 },
-        { period: "2026-11-24", metric: "writes", count: 1 },
+        { period: "2096-11-23", metric: "reads", count: 1 },
+        { period: "2096-11-24", metric: "reads", count: 2 },
+        { period: "2096-11-24", metric: "writes", count: 1 },
       ];
       expect(await store.distinctNames(byDay)).toEqual(rows);
-      expect(await store.distinctNames({ ...byDay, from: "2026-11-24" })).toEqual(rows.slice(1));
-      expect(await store.distinctNames({ ...byDay, to: "2026-11-23" })).toEqual(rows.slice(0, 1));
+      expect(await store.distinctNames({ ...byDay, from: "2096-11-24" })).toEqual(rows.slice(1));
+      expect(await store.distinctNames({ ...byDay, to: "2096-11-23" })).toEqual(rows.slice(0, 1));
       expect(await store.distinctNames({ ...byDay, page: { limit: 1, after: rows[0] } })).toEqual(
         rows.slice(1, 2),
       );
@@ -231,23 +233,23 @@ export function storeContract(name: string, make: () => Promise<StoreWorld>): vo
         );
         expected.set(month, (expected.get(month) ?? 0) + 1);
         // Sweeps come in between, as they do.
-        if (day % 50 === 0) await store.mergeMonths("2026-10-25");
+        if (day % 50 === 0) await store.mergeMonths("2096-10-25", NOW);
       }
-      await Promise.all([store.mergeMonths("2026-10-25"), store.mergeMonths("2026-10-25")]);
+      await Promise.all([store.mergeMonths("2096-10-25", NOW), store.mergeMonths("2096-10-25", NOW)]);
       const late = event("bob", "reads", 1, NOW - 100 * DAY);
       await store.apply(distinctName.fold({ id: "late", events: [late] }), NOW);
-      await store.mergeMonths("2026-10-25");
-      expect(await store.mergeMonths("2026-10-25")).toBe(0);
+      await store.mergeMonths("2096-10-25", NOW);
+      expect(await store.mergeMonths("2096-10-25", NOW)).toBe(0);
       const lateMonth = new Date(late.atMs).toISOString().slice(0, 7);
       expected.set(lateMonth, (expected.get(lateMonth) ?? 0) + 1);
       await reopen();
       const months = await store.distinctNames(byMonth);
       expect(new Map(months.map((row) => [row.period, row.count]))).toEqual(expected);
       const days = await store.distinctNames(byDay);
-      expect(days[0]?.period).toBe("2026-10-25");
+      expect(days[0]?.period).toBe("2096-10-25");
       expect(days).toHaveLength(31);
-      expect(await store.distinctNames({ ...byMonth, from: "2026-11", to: "2026-11" })).toEqual([
-        { period: "2026-11", metric: "reads", count: 24 },
+      expect(await store.distinctNames({ ...byMonth, from: "2096-11", to: "2096-11" })).toEqual([
+        { period: "2096-11", metric: "reads", count: 24 },
       ]);
     });
 
@@ -267,11 +269,10 @@ export function storeContract(name: string, make: () => Promise<StoreWorld>): vo
     });
 
     test("expiry takes what the hour no longer shows, at most so much a step, and nothing else", async () => {
-      await applyAll(
-        "m1",
-        Array.from({ length: 10 }, (_, i) => event(`user ${i}`, "old", 1, NOW - HOUR + 5000)),
-      );
-      await applyAll("m2", [event("ann", "new", 1, NOW)]);
+      for (let i = 0; i < 10; i += 1) {
+        await applyAll(`old ${i}`, [event(`user ${i}`, "old", 1, NOW - HOUR + 5000)]);
+      }
+      await applyAll("new", [event("ann", "new", 1, NOW)]);
       const { after } = hourWindow(NOW + 6000);
       expect(await store.expireHourlyLog(after, 4)).toBe(4);
       expect(await store.expireHourlyLog(after, 4)).toBe(4);

@@ -3,8 +3,8 @@ import { DatabaseSync } from "node:sqlite";
 import type { Message } from "../../domain/envelope.ts";
 import { type ProjectionName, projectionNames } from "../../domain/projection.ts";
 import { MillraceError } from "../../errors.ts";
-import type { Backlog, DeadLetter, Outcome } from "../../ports/broker.ts";
-import { openDatabase } from "./database.ts";
+import type { Backlog, DeadLetter, Outcome, Replay } from "../../ports/broker.ts";
+import { openBrokerDatabase, prepareAll } from "./broker-schema.ts";
 
 export interface BrokerFileSettings {
   readonly dataDir: string;
@@ -21,58 +21,6 @@ export interface Pushed {
   }[];
 }
 
-/**
- * A message is kept once, with a row for each queue that has not settled it. `attempt` counts its deliveries so far;
- * `due_at` is 0 for a message never retried, else the instant before which it is not delivered again.
- */
-const schema = `
-  CREATE TABLE IF NOT EXISTS message (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, content_type TEXT NOT NULL, body BLOB NOT NULL
-  ) STRICT;
-  CREATE TABLE IF NOT EXISTS delivery (
-    seq INTEGER NOT NULL, queue INTEGER NOT NULL, attempt INTEGER NOT NULL, due_at INTEGER NOT NULL,
-    PRIMARY KEY (seq, queue)
-  ) STRICT, WITHOUT ROWID;
-  CREATE INDEX IF NOT EXISTS delivery_due ON delivery (queue, due_at) WHERE due_at > 0;
-  CREATE TABLE IF NOT EXISTS dead_letter (
-    queue INTEGER NOT NULL, seq INTEGER NOT NULL, reason TEXT NOT NULL, attempts INTEGER NOT NULL,
-    dead_at INTEGER NOT NULL, PRIMARY KEY (queue, seq)
-  ) STRICT, WITHOUT ROWID;
-`;
-
-function prepareAll(database: DatabaseSync) {
-  const prepare = (sql: string) => database.prepare(sql);
-  const message = "id, content_type, body";
-  return {
-    insertMessage: prepare("INSERT INTO message (id, content_type, body) VALUES (?, ?, ?)"),
-    insertDelivery: prepare("INSERT INTO delivery (seq, queue, attempt, due_at) VALUES (?, ?, 0, ?)"),
-    deleteDelivery: prepare("DELETE FROM delivery WHERE seq = ? AND queue = ?"),
-    markDelivered: prepare("UPDATE delivery SET attempt = attempt + 1 WHERE seq = ? AND queue = ?"),
-    postpone: prepare("UPDATE delivery SET due_at = ? WHERE seq = ? AND queue = ?"),
-    deleteMessage: prepare(`
-      DELETE FROM message WHERE seq = ?1 AND NOT EXISTS (SELECT 1 FROM delivery WHERE seq = ?1)
-        AND NOT EXISTS (SELECT 1 FROM dead_letter WHERE seq = ?1 AND queue IN (0, 1, 2))`),
-    bury: prepare(`
-      INSERT INTO dead_letter (queue, seq, reason, attempts, dead_at)
-      SELECT queue, seq, ?3, attempt, ?4 FROM delivery WHERE seq = ?1 AND queue = ?2`),
-    unbury: prepare("DELETE FROM dead_letter WHERE queue = ? AND seq = ?"),
-    selectFresh: prepare(`
-      SELECT seq, attempt FROM delivery WHERE queue = ? AND seq > ? AND due_at = 0 ORDER BY seq`),
-    selectDue: prepare(`
-      SELECT seq, attempt FROM delivery WHERE queue = ? AND due_at > 0 AND due_at <= ? ORDER BY due_at`),
-    selectMessage: prepare(`SELECT ${message} FROM message WHERE seq = ?`),
-    lastSeq: prepare("SELECT max(seq) AS seq FROM message"),
-    countDeliveries: prepare("SELECT count(*) AS n FROM delivery WHERE queue = ?"),
-    countDead: prepare("SELECT count(*) AS n FROM dead_letter WHERE queue = ?"),
-    selectDead: prepare(`
-      SELECT seq, reason, attempts, dead_at, ${message} FROM dead_letter JOIN message USING (seq)
-      WHERE queue = ? AND seq > ? ORDER BY seq LIMIT ?`),
-    fileSize: prepare(`
-      SELECT (page_count - freelist_count) * page_size AS bytes
-      FROM pragma_page_count(), pragma_freelist_count(), pragma_page_size()`),
-  };
-}
-
 /** The one consumer of a queue: in memory, since a crash makes every delivery waiting again. */
 interface Subscriber {
   prefetch: number;
@@ -84,6 +32,9 @@ interface Subscriber {
 
 /** A consumer with this many bytes unsettled gets no more, whatever its prefetch: messages differ in size a thousandfold. */
 const UNSETTLED_MAX_BYTES = 256 * 1024;
+/** A page of dead letters ends once it has as many of them, or as many bytes: their bodies cross to another thread whole. */
+const PAGE_MAX_LETTERS = 200;
+const PAGE_MAX_BYTES = 1024 * 1024;
 const CACHE_KIB = 2048;
 
 type Row = Readonly<Record<string, unknown>>;
@@ -92,6 +43,15 @@ const messageOf = (row: Row): Message => ({
   id: String(row["id"]),
   contentType: String(row["content_type"]),
   body: row["body"] as Uint8Array,
+});
+
+const deadLetterOf = (queue: ProjectionName, row: Row): DeadLetter => ({
+  id: String(row["seq"]),
+  queue,
+  message: messageOf(row),
+  reason: String(row["reason"]),
+  attempts: Number(row["attempts"]),
+  deadAtMs: Number(row["dead_at"]),
 });
 
 /** The queues in their file, as one process sees them. Runs in a thread: see serve.ts for its transactions. */
@@ -112,7 +72,7 @@ export class BrokerFile {
 
   constructor(settings: BrokerFileSettings) {
     this.#settings = settings;
-    this.database = openDatabase(join(settings.dataDir, "broker.sqlite"), schema, CACHE_KIB);
+    this.database = openBrokerDatabase(settings.dataDir, CACHE_KIB);
     this.#sql = prepareAll(this.database);
   }
 
@@ -170,23 +130,41 @@ export class BrokerFile {
     return { ready: all - unsettled, unsettled, deadLetters };
   }
 
-  listDead(queue: ProjectionName, limit: number, after: string | undefined): readonly DeadLetter[] {
-    return this.#sql.selectDead.all(indexOf(queue), Number(after ?? 0), limit).map((row) => ({
-      id: String(row["seq"]),
-      queue,
-      message: messageOf(row),
-      reason: String(row["reason"]),
-      attempts: Number(row["attempts"]),
-      deadAtMs: Number(row["dead_at"]),
-    }));
+  /** Those after the letter of this id, oldest first, a page of them; none only where there are no more. */
+  listDead(queue: ProjectionName, after: string | undefined): readonly DeadLetter[] {
+    const page: DeadLetter[] = [];
+    let bytes = 0;
+    for (const row of this.#sql.selectDead.iterate(indexOf(queue), Number(after ?? 0))) {
+      const letter = deadLetterOf(queue, row);
+      page.push(letter);
+      bytes += letter.message.body.byteLength;
+      if (page.length >= PAGE_MAX_LETTERS || bytes >= PAGE_MAX_BYTES) break;
+    }
+    return page;
   }
 
-  replayDead(queue: ProjectionName, ids: readonly string[]): number {
-    return this.#unbury(queue, ids, (seq) => this.#sql.insertDelivery.run(seq, indexOf(queue), 1));
+  replayDead(queue: ProjectionName, letters: readonly Replay[]): number {
+    const index = indexOf(queue);
+    const there = letters.filter(({ id }) => this.#unbury(index, id));
+    for (const { id, repaired } of there) {
+      const seq = Number(id);
+      if (repaired === undefined) {
+        this.#sql.insertDelivery.run(seq, index, 1);
+        continue;
+      }
+      // Other queues may still need the body as it was: the repaired one is a message of its own, for this queue alone.
+      const { contentType, body } = repaired;
+      const own = Number(this.#sql.insertRepaired.run(seq, contentType, body).lastInsertRowid);
+      this.#sql.insertDelivery.run(own, index, 1);
+      this.#sql.deleteMessage.run(seq);
+    }
+    return there.length;
   }
 
   dropDead(queue: ProjectionName, ids: readonly string[]): number {
-    return this.#unbury(queue, ids, (seq) => this.#sql.deleteMessage.run(seq));
+    const there = ids.filter((id) => this.#unbury(indexOf(queue), id));
+    for (const id of there) this.#sql.deleteMessage.run(Number(id));
+    return there.length;
   }
 
   /** Delivers what is due up to each prefetch, and counts the delivery in the same commit as what made it due. */
@@ -226,10 +204,9 @@ export class BrokerFile {
     this.database.close();
   }
 
-  #unbury(queue: ProjectionName, ids: readonly string[], then: (seq: number) => void): number {
-    const seqs = ids.map(Number).filter((seq) => this.#sql.unbury.run(indexOf(queue), seq).changes === 1);
-    for (const seq of seqs) then(seq);
-    return seqs.length;
+  /** False where there is no such letter. */
+  #unbury(index: number, id: string): boolean {
+    return this.#sql.unbury.run(index, Number(id)).changes === 1;
   }
 
   /**

@@ -1,7 +1,15 @@
 import type { Message } from "../../domain/envelope.ts";
 import type { ProjectionName } from "../../domain/projection.ts";
 import { MillraceError } from "../../errors.ts";
-import type { Backlog, Broker, Delivery, Outcome, Subscription } from "../../ports/broker.ts";
+import type {
+  Backlog,
+  Broker,
+  DeadLetter,
+  Delivery,
+  Outcome,
+  Replay,
+  Subscription,
+} from "../../ports/broker.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { BrokerFileSettings, Pushed } from "./broker-file.ts";
 import { Thread } from "./thread.ts";
@@ -14,6 +22,8 @@ export interface EmbeddedBrokerSettings extends BrokerFileSettings {
 const LOCK_RETRY_MS = 200;
 /** How often a settlement is tried again that could not be written, such as on a full disk, in milliseconds. */
 const SETTLE_RETRY_MS = 500;
+/** Repaired letters of one commit are no more than so many bytes and one letter: nobody can publish while it is written. */
+const REPLAY_BYTES = 1024 * 1024;
 
 /** A broker in a file: one SQLite database in `dataDir`, which several processes of this machine may share. */
 export function openEmbeddedBroker(settings: EmbeddedBrokerSettings, clock: Clock): Broker {
@@ -102,6 +112,31 @@ export function openEmbeddedBroker(settings: EmbeddedBrokerSettings, clock: Cloc
     return false;
   }
 
+  /** Page by page: what arrives or goes away meanwhile may be seen or not. */
+  async function* list(queue: ProjectionName): AsyncGenerator<DeadLetter> {
+    let after: string | undefined;
+    do {
+      const page = await thread.call("listDead", queue, after);
+      yield* page;
+      after = page.at(-1)?.id;
+    } while (after !== undefined);
+  }
+
+  async function replay(queue: ProjectionName, letters: readonly Replay[]): Promise<number> {
+    let replayed = 0;
+    let part: Replay[] = [];
+    let bytes = 0;
+    for (const [i, letter] of letters.entries()) {
+      part.push(letter);
+      bytes += letter.repaired?.body.byteLength ?? 0;
+      if (bytes < REPLAY_BYTES && i < letters.length - 1) continue;
+      replayed += await thread.call("replayDead", queue, part);
+      part = [];
+      bytes = 0;
+    }
+    return replayed;
+  }
+
   return {
     publish,
     consume,
@@ -109,8 +144,8 @@ export function openEmbeddedBroker(settings: EmbeddedBrokerSettings, clock: Cloc
     ready: () => thread.call("ready"),
     ended: thread.ended,
     deadLetters: {
-      list: (queue, limit, after) => thread.call("listDead", queue, limit, after),
-      replay: (queue, ids) => thread.call("replayDead", queue, ids),
+      list,
+      replay,
       drop: (queue, ids) => thread.call("dropDead", queue, ids),
     },
     [Symbol.asyncDispose]: () => thread[Symbol.asyncDispose](),
