@@ -1,0 +1,82 @@
+import type { ProjectionName } from "../../domain/projection.ts";
+import { MillraceError } from "../../errors.ts";
+import type { Backlog } from "../../ports/broker.ts";
+import { deadQueueOf, retryQueuesOf } from "./topology.ts";
+
+/** Longest wait for the management API, in milliseconds. */
+const TIMEOUT_MS = 5000;
+
+/** The part of an answer of `GET /api/queues/{vhost}` that is asked for; a queue that was just made has no figures yet. */
+interface QueueFigures {
+  readonly name: string;
+  readonly messages?: number;
+  readonly messages_ready?: number;
+  readonly messages_unacknowledged?: number;
+}
+
+/** Where the management API is, and as whom it is asked. */
+export interface Management {
+  /** Without credentials. */
+  readonly url: URL;
+  readonly authorization: string;
+  readonly vhost: string;
+}
+
+/** By default on its usual port of the broker's host, with the broker's credentials; those in `managementUrl` win. */
+export function managementOf(brokerUrl: string, managementUrl: string): Management {
+  const broker = new URL(brokerUrl);
+  const secure = broker.protocol === "amqps:";
+  const base = secure ? `https://${broker.hostname}:15671` : `http://${broker.hostname}:15672`;
+  const url = new URL(managementUrl === "" ? base : managementUrl);
+  const { username, password } = url.username === "" ? broker : url;
+  const credentials = [username || "guest", password || "guest"].map(decodeURIComponent).join(":");
+  url.username = url.password = "";
+  if (!url.pathname.endsWith("/")) url.pathname += "/";
+  return {
+    url,
+    authorization: `Basic ${Buffer.from(credentials).toString("base64")}`,
+    vhost: decodeURIComponent(broker.pathname.slice(1)) || "/",
+  };
+}
+
+/**
+ * AMQP itself tells only what is ready; what is unsettled, RabbitMQ's management tells, some seconds late. Who asks while an answer
+ * is on its way gets that one. The function rejects with BROKER_UNAVAILABLE.
+ */
+export function backlogsIn(management: Management): (queue: ProjectionName) => Promise<Backlog> {
+  let asked: ReturnType<typeof figuresOf> | undefined;
+  return async (queue) => {
+    asked ??= figuresOf(management).finally(() => {
+      asked = undefined;
+    });
+    const queues = await asked;
+    const of = (name: string, figure: keyof Omit<QueueFigures, "name">) => queues.get(name)?.[figure] ?? 0;
+    return {
+      ready:
+        of(queue, "messages_ready") +
+        retryQueuesOf(queue).reduce((sum, name) => sum + of(name, "messages"), 0),
+      unsettled: of(queue, "messages_unacknowledged"),
+      deadLetters: of(deadQueueOf(queue), "messages"),
+    };
+  };
+}
+
+async function figuresOf({
+  url,
+  authorization,
+  vhost,
+}: Management): Promise<ReadonlyMap<string, QueueFigures>> {
+  const columns = "name,messages,messages_ready,messages_unacknowledged";
+  const at = new URL(`api/queues/${encodeURIComponent(vhost)}?columns=${columns}`, url);
+  const unavailable = (detail: string, cause?: unknown) =>
+    new MillraceError("BROKER_UNAVAILABLE", `the management API at ${url.origin} ${detail}`, { cause });
+  let response: Response;
+  try {
+    response = await fetch(at, { headers: { authorization }, signal: AbortSignal.timeout(TIMEOUT_MS) });
+  } catch (error) {
+    throw unavailable("does not answer", error);
+  }
+  if (!response.ok) throw unavailable(`answers ${response.status}`);
+  const queues = (await response.json()) as readonly QueueFigures[];
+  return new Map(queues.map((one) => [one.name, one]));
+}

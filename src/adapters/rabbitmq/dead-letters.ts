@@ -1,0 +1,65 @@
+import type { ProjectionName } from "../../domain/projection.ts";
+import type { DeadLetter, DeadLetters } from "../../ports/broker.ts";
+import { openConnection, unavailable } from "./connection.ts";
+import { deadLetterOf } from "./message.ts";
+import type { ConfirmingPublisher } from "./publisher.ts";
+import { DEFAULT_EXCHANGE, deadQueueOf, declareTopology } from "./topology.ts";
+
+interface Found {
+  readonly letter: DeadLetter;
+  /** Takes it out of the queue. */
+  readonly remove: () => void;
+}
+
+/** Dead letters as a queue holds them: to look at one is to take all before it into hand, and to put them back at the end. */
+export function deadLettersOf(brokerUrl: string, publisher: ConfirmingPublisher): DeadLetters {
+  /** Each letter once, oldest first. What has not been removed is back in the queue when the caller stops asking. */
+  async function* found(queue: ProjectionName): AsyncGenerator<Found> {
+    const connection = await openConnection(brokerUrl, `dead letters of ${queue}`).catch((error: unknown) => {
+      throw unavailable(error);
+    });
+    try {
+      await declareTopology(connection.model);
+      const channel = await connection.channel();
+      const { messageCount } = await channel.checkQueue(deadQueueOf(queue));
+      for (let seen = 0; seen < messageCount; seen += 1) {
+        const message = await channel.get(deadQueueOf(queue));
+        if (message === false) return;
+        yield { letter: deadLetterOf(queue, message), remove: () => channel.ack(message) };
+      }
+    } catch (error) {
+      throw unavailable(error);
+    } finally {
+      await connection.close();
+    }
+  }
+
+  return {
+    async *list(queue) {
+      for await (const { letter } of found(queue)) yield letter;
+    },
+    async replay(queue, letters) {
+      const wanted = new Map(letters.map((letter) => [letter.id, letter]));
+      let replayed = 0;
+      for await (const { letter, remove } of found(queue)) {
+        const replay = wanted.get(letter.id);
+        if (replay === undefined) continue;
+        const message = { ...letter.message, ...replay.repaired };
+        await publisher.publish(message, { exchange: DEFAULT_EXCHANGE, routingKey: queue });
+        remove();
+        replayed += 1;
+      }
+      return replayed;
+    },
+    async drop(queue, ids) {
+      const wanted = new Set(ids);
+      let dropped = 0;
+      for await (const { letter, remove } of found(queue)) {
+        if (!wanted.has(letter.id)) continue;
+        remove();
+        dropped += 1;
+      }
+      return dropped;
+    },
+  };
+}
