@@ -1,0 +1,100 @@
+import { type DayCount, monthOf } from "../../domain/distinct-name.ts";
+import type { PeriodCount } from "../../ports/store.ts";
+import type { Runner } from "./connection.ts";
+import { bytesOf } from "./distinct-name.ts";
+import type { FoldContent, FoldLog } from "./fold-log.ts";
+
+/** Bounds of one fold. A reader that meets a new fold starts over, so they are few and large. */
+const MAX_PARTS = 2000;
+const MAX_BYTES = 4 * 1024 * 1024;
+const MAX_DAYS = 2000;
+/** Time after which a call goes on to its next task or ends, in milliseconds; the sweeper's lease is longer than both. */
+const PARTS_MS = 4000;
+const MONTHS_MS = 2000;
+
+/** A fold to come, and how many days it moves to months. */
+interface Plan extends FoldContent {
+  readonly days: number;
+}
+
+/**
+ * Folds every open part into the days, then the days before `firstDayKept` into their months. Resolves to how many days and
+ * metrics this call has moved. Any number of callers may race: see fold-log.ts.
+ */
+export async function compact(
+  runner: Runner,
+  log: FoldLog,
+  firstDayKept: string,
+  nowMs: number,
+): Promise<number> {
+  await foldWhile(log, () => openParts(runner), PARTS_MS, nowMs);
+  return foldWhile(log, () => oldDays(runner, firstDayKept), MONTHS_MS, nowMs);
+}
+
+/** Adds fold after fold until nothing is left to plan, or the time is up. */
+async function foldWhile(
+  log: FoldLog,
+  plan: () => Promise<Plan | undefined>,
+  forMs: number,
+  nowMs: number,
+): Promise<number> {
+  const endAt = performance.now() + forMs;
+  let days = 0;
+  do {
+    const previous = await log.latest();
+    await log.finish(previous);
+    // Read only now: it is exact as long as no other fold comes in between, and then ours is refused.
+    const planned = await plan();
+    if (planned === undefined) return days;
+    const added = await log.add(previous, planned, nowMs);
+    if (added === undefined) continue;
+    await log.finish(added);
+    days += planned.days;
+  } while (performance.now() < endAt);
+  return days;
+}
+
+async function openParts(runner: Runner): Promise<Plan | undefined> {
+  const parts = await runner.run(async ({ distinctName }) => {
+    const found = new Map<string, readonly DayCount[]>();
+    let bytes = 0;
+    const options = { ...runner.bound, projection: { rows: 1 }, limit: MAX_PARTS, batchSize: 500 };
+    for await (const { _id: id, rows = [] } of distinctName.find({ open: 1 }, options)) {
+      found.set(id, rows);
+      bytes += rows.reduce((sum, row) => sum + bytesOf(row), 0);
+      if (bytes >= MAX_BYTES) break;
+    }
+    return found;
+  });
+  if (parts.size === 0) return undefined;
+  const counts = Array.from(parts.values()).flatMap((rows) =>
+    rows.map(({ day, metric, count }) => ({ period: day, metric, count })),
+  );
+  return { rows: summed(counts), parts: Array.from(parts.keys()), days: 0 };
+}
+
+async function oldDays(runner: Runner, firstDayKept: string): Promise<Plan | undefined> {
+  const days = await runner.run(({ total }) =>
+    total
+      .find(
+        { _id: { $gte: "day ", $lt: `day ${firstDayKept}` }, count: { $ne: 0 } },
+        { ...runner.bound, sort: { _id: 1 }, limit: MAX_DAYS, batchSize: MAX_DAYS + 1 },
+      )
+      .toArray(),
+  );
+  if (days.length === 0) return undefined;
+  const moves = days.flatMap(({ period, metric, count }) => [
+    { period, metric, count: -count },
+    { period: monthOf(period), metric, count },
+  ]);
+  return { rows: summed(moves), parts: [], days: days.length };
+}
+
+function summed(counts: readonly PeriodCount[]): readonly PeriodCount[] {
+  const sums = new Map<string, PeriodCount>();
+  for (const one of counts) {
+    const key = `${one.period} ${one.metric}`;
+    sums.set(key, { ...one, count: one.count + (sums.get(key)?.count ?? 0) });
+  }
+  return Array.from(sums.values());
+}

@@ -1,0 +1,203 @@
+import { MongoClient, ReadConcern, ReadPreference } from "mongodb";
+import { MillraceError } from "../../errors.ts";
+import type { Clock } from "../../ports/clock.ts";
+import { type Fault, faultOf, wordsOf } from "./faults.ts";
+import { collectionsOf, type Collections, ensureSchema } from "./schema.ts";
+
+export interface ConnectionSettings {
+  readonly storeUrl: string;
+  readonly storePoolSize: number;
+  readonly storeTimeoutMs: number;
+}
+
+/** Runs one operation on the collections, as often as it needs. Rejects with a MillraceError. */
+export interface Runner {
+  /** The server's own bound of a query's time: what nobody waits for any more ends. */
+  readonly bound: { readonly maxTimeMS: number };
+  run<T>(operation: (collections: Collections) => Promise<T>): Promise<T>;
+  /** Waits before another try. */
+  pause(tries: number): Promise<void>;
+}
+
+/** Tries of an operation that meets a deadlock or the like, and the longest pauses between them, in milliseconds. */
+const TRIES = 8;
+const FIRST_PAUSE_MS = 10;
+const LONGEST_PAUSE_MS = 500;
+/** Longest pause between two tries to open the database, in milliseconds. */
+const LONGEST_OPENING_PAUSE_MS = 5000;
+
+/** The client and its opened database. Opens in the background; the driver finds the server again by itself after that. */
+export class Connection implements Runner, AsyncDisposable {
+  /** Rejects with STORE_MISMATCH, or with STORE_UNAVAILABLE once closed; never resolves. */
+  readonly ended: Promise<never>;
+  readonly bound: { readonly maxTimeMS: number };
+  readonly #ended = Promise.withResolvers<never>();
+  readonly #client: MongoClient;
+  readonly #database: string;
+  readonly #timeoutMs: number;
+  readonly #clock: Clock;
+  readonly #stop = new AbortController();
+  readonly #opened = Promise.withResolvers<Collections>();
+  /** Why there is no database yet; STORE_UNAVAILABLE. */
+  #reason = new MillraceError("STORE_UNAVAILABLE", "it has not been reached yet");
+
+  /** @throws MillraceError INVALID_SETTING for a URL that cannot be read. */
+  constructor({ storeUrl, storePoolSize, storeTimeoutMs }: ConnectionSettings, clock: Clock) {
+    this.#clock = clock;
+    this.#timeoutMs = storeTimeoutMs;
+    this.bound = { maxTimeMS: storeTimeoutMs };
+    this.#database = databaseOf(storeUrl);
+    this.#client = clientOf(storeUrl, storePoolSize, storeTimeoutMs);
+    this.ended = this.#ended.promise;
+    this.ended.catch(() => {});
+    this.#opened.promise.catch(() => {});
+    void this.#open();
+  }
+
+  /** Tries again what passes by itself. Every try is bounded by the time-out. */
+  async run<T>(operation: (collections: Collections) => Promise<T>): Promise<T> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await this.once(operation);
+      } catch (thrown) {
+        const fault = faultOf(thrown);
+        if (fault.kind !== "passing" || tries === TRIES) throw await this.#judged(fault);
+        await this.pause(tries);
+      }
+    }
+  }
+
+  /** One try. Rejects with what the driver throws, or with STORE_UNAVAILABLE. */
+  async once<T>(operation: (collections: Collections) => Promise<T>): Promise<T> {
+    const collections = await this.#within(this.#opened.promise, () => this.#reason);
+    return this.#within(
+      operation(collections),
+      () => new MillraceError("STORE_UNAVAILABLE", `no answer within ${this.#timeoutMs} ms`),
+    );
+  }
+
+  /** With full jitter, so that those who met do not meet again. */
+  async pause(tries: number): Promise<void> {
+    await this.#clock.sleep(
+      Math.random() * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** tries),
+      this.#stop.signal,
+    );
+  }
+
+  /** Writes and reads. Resolves to why that cannot be done, or to undefined. */
+  async outage(): Promise<MillraceError | undefined> {
+    try {
+      await this.once(async ({ probe }) => {
+        await probe.updateOne({ _id: "probe" }, { $set: { at: this.#clock.now() } }, { upsert: true });
+        await probe.findOne({ _id: "probe" }, this.bound);
+      });
+      return undefined;
+    } catch (thrown) {
+      const { kind, error } = faultOf(thrown);
+      // Another's probe at the same time has been taken, and so the store takes them.
+      if (kind === "there" || kind === "passing") return undefined;
+      return error.code === "STORE_UNAVAILABLE"
+        ? error
+        : new MillraceError("STORE_UNAVAILABLE", error.detail);
+    }
+  }
+
+  /** Lets go of what waits for a database that is not open yet. */
+  stopOpening(): void {
+    this.#stopOpening(closed());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopOpening(closed());
+    this.#ended.reject(closed());
+    await this.#client.close();
+  }
+
+  #stopOpening({ detail }: MillraceError): void {
+    this.#stop.abort();
+    // STORE_UNAVAILABLE whatever the reason: no delivery is to be given up for it.
+    this.#opened.reject(new MillraceError("STORE_UNAVAILABLE", detail));
+  }
+
+  async #open(): Promise<void> {
+    const { signal } = this.#stop;
+    for (let tries = 1; !signal.aborted; tries += 1) {
+      try {
+        await this.#client.connect();
+        const database = this.#client.db(this.#database, guarantees);
+        await ensureSchema(database);
+        this.#opened.resolve(collectionsOf(database));
+        return;
+      } catch (thrown) {
+        if (signal.aborted) return;
+        const mismatch = mismatchOf(thrown);
+        if (mismatch !== undefined) {
+          this.#stopOpening(mismatch);
+          this.#ended.reject(mismatch);
+          return;
+        }
+        this.#reason = new MillraceError("STORE_UNAVAILABLE", wordsOf(thrown));
+        await this.#clock.sleep(Math.random() * Math.min(LONGEST_OPENING_PAUSE_MS, 100 * 2 ** tries), signal);
+      }
+    }
+  }
+
+  /** An unwell store gives any reason, so that one that speaks of the operation counts only where the store is well. */
+  async #judged(fault: Fault): Promise<MillraceError> {
+    if (fault.kind !== "refused" && fault.kind !== "unknown") return fault.error;
+    return (await this.outage()) ?? fault.error;
+  }
+
+  async #within<T>(promise: Promise<T>, reason: () => MillraceError): Promise<T> {
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => reject(reason()), this.#timeoutMs);
+    try {
+      return await Promise.race([promise, late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+const closed = (): MillraceError => new MillraceError("STORE_UNAVAILABLE", "it is closed");
+
+/** What an acknowledged write and an answer promise, whatever the URL says. */
+const guarantees = {
+  writeConcern: { w: "majority", journal: true },
+  readConcern: new ReadConcern("majority"),
+  readPreference: ReadPreference.primary,
+} as const;
+
+function clientOf(url: string, poolSize: number, timeoutMs: number): MongoClient {
+  try {
+    return new MongoClient(url, {
+      appName: "millrace",
+      maxPoolSize: poolSize,
+      // The driver's one time-out for all (timeoutMS) does nothing in 7.9: each step has its own, and `#within` bounds the whole.
+      serverSelectionTimeoutMS: timeoutMs,
+      connectTimeoutMS: timeoutMs,
+      socketTimeoutMS: timeoutMs,
+      waitQueueTimeoutMS: timeoutMs,
+      ...guarantees,
+    });
+  } catch (thrown) {
+    throw new MillraceError("INVALID_SETTING", `the store's URL cannot be read: ${wordsOf(thrown)}`);
+  }
+}
+
+/** The path of the URL, as MongoDB's tools read it. */
+export function databaseOf(url: string): string {
+  const path = /^mongodb(?:\+srv)?:\/\/[^/]*\/([^?]*)/.exec(url)?.[1] ?? "";
+  try {
+    return path === "" ? "millrace" : decodeURIComponent(path);
+  } catch {
+    return path;
+  }
+}
+
+/** A server that is too old for the driver is refused by it, inside what it says of finding none. */
+function mismatchOf(thrown: unknown): MillraceError | undefined {
+  if (thrown instanceof MillraceError && thrown.code === "STORE_MISMATCH") return thrown;
+  const tooOld = thrown instanceof Error && /maximum wire version/.test(thrown.message);
+  return tooOld ? new MillraceError("STORE_MISMATCH", wordsOf(thrown)) : undefined;
+}
