@@ -26,7 +26,30 @@ export async function runWorker(
   stop: AbortSignal,
 ): Promise<void> {
   const subscription = { queue: parts.projection.name, prefetch: settings.prefetch, stop };
-  await parts.consumer.consume(subscription, (delivery) => take(parts, settings, stop, delivery));
+  const alone = oneAtATime();
+  await parts.consumer.consume(subscription, async (delivery) => {
+    const work = () => take(parts, settings, stop, delivery);
+    if (delivery.attempt < ALONE_FROM_ATTEMPT) return work();
+    await parts.clock.sleep(Math.random() * SHUFFLE_MS, stop);
+    return alone(work);
+  });
+}
+
+/**
+ * A message that takes the worker down raises the attempts of all that is in hand with it. From this attempt on deliveries go one
+ * at a time and in random order, so that each life of the worker settles some of the good ones before it meets the bad one.
+ */
+const ALONE_FROM_ATTEMPT = 5;
+const SHUFFLE_MS = 500;
+
+/** Runs one piece of work after the other, whatever becomes of each. */
+function oneAtATime(): (work: () => Promise<void>) => Promise<void> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const mine = last.then(work);
+    last = mine.catch(() => {});
+    return mine;
+  };
 }
 
 async function take(
