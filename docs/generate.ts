@@ -108,6 +108,10 @@ const signals: { readonly [K in SignalName]: Signals[K] } = {
     error: undefined,
   },
   "duplicates.skipped": { queue: "hourlyLog", events: 1 },
+  "broker.connected": { connection: "" },
+  "broker.disconnected": { connection: "", error: undefined },
+  "broker.blocked": { reason: "" },
+  "broker.unblocked": {},
   "store.waiting": { queue: "hourlyLog", error: undefined },
   "sweep.finished": { expired: 0, forgotten: 0, merged: 0, seconds: 0 },
   "sweep.failed": { error: undefined },
@@ -125,7 +129,7 @@ async function metricsPage(): Promise<string> {
     "# Metrics",
     "`GET /metrics` on the admin port answers in the text format of Prometheus. Durations are in seconds. No label holds a " +
       "username or the name of a metric that a client chose. `millrace_queue_messages` is there in processes that see " +
-      "the broker. Beside these there are the `process_` and `nodejs_` metrics of `prom-client`.",
+      "the broker, and `millrace_broker_disconnections_total` where that is RabbitMQ. Beside these there are the `process_` and `nodejs_` metrics of `prom-client`.",
     table(["Name", "Type", "Labels", "What it is"], rows),
   );
 }

@@ -4,6 +4,8 @@ import { getHeapStatistics } from "node:v8";
 import { systemClock } from "./adapters/clock.ts";
 import { openEmbeddedBroker } from "./adapters/embedded/broker.ts";
 import { openEmbeddedStore } from "./adapters/embedded/store.ts";
+import { openMongodbStore } from "./adapters/mongodb/store.ts";
+import { openRabbitmqBroker } from "./adapters/rabbitmq/broker.ts";
 import { createLogger, createLogSubscriber } from "./adapters/telemetry/pino.ts";
 import { createPrometheus } from "./adapters/telemetry/prometheus.ts";
 import { createCollector } from "./collector/server.ts";
@@ -36,12 +38,14 @@ export const allRoles: readonly Role[] = [
   "collector",
 ];
 
-export async function openBroker(config: Config): Promise<Broker> {
-  return openEmbeddedBroker(config, systemClock);
+export async function openBroker(config: Config, emit: Emit): Promise<Broker> {
+  if (config.brokerUrl === "embedded:") return openEmbeddedBroker(config, systemClock);
+  return openRabbitmqBroker(config, systemClock, emit);
 }
 
 export async function openStore(config: Config): Promise<Store> {
-  return openEmbeddedStore(config.dataDir);
+  if (config.storeUrl === "embedded:") return openEmbeddedStore(config.dataDir);
+  return openMongodbStore(config, systemClock);
 }
 
 /**
@@ -58,13 +62,13 @@ export async function compose(
   const logged = createLogSubscriber(createLogger(config));
   const needsStore = roles.some((role) => role !== "collector");
   const needsBroker = roles.some((role) => role === "collector" || role in projections);
-  const broker = needsBroker ? parts.use(await openBroker(config)) : undefined;
-  const store = needsStore ? parts.use(await openStore(config)) : undefined;
-  const prometheus = createPrometheus(broker === undefined ? undefined : (queue) => broker.backlog(queue));
+  const prometheus = createPrometheus(needsBroker ? (queue) => needed(broker).backlog(queue) : undefined);
   const emit: Emit = (name, fact) => {
     prometheus.emit(name, fact);
     logged(name, fact);
   };
+  const broker = needsBroker ? parts.use(await openBroker(config, emit)) : undefined;
+  const store = needsStore ? parts.use(await openStore(config)) : undefined;
 
   const admin = createAdmin({
     metrics: prometheus.metrics,

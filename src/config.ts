@@ -62,8 +62,30 @@ export const settings = {
   collectorPort: setting(port, 3000, "Port of the collector."),
   queryPort: setting(port, 3001, "Port of the query API."),
   adminPort: setting(port, 9090, "Port of /metrics, /healthz and /readyz."),
-  brokerUrl: secret(matching(/^embedded:$/, "'embedded:'"), "embedded:", "Where the broker is."),
-  storeUrl: secret(matching(/^embedded:$/, "'embedded:'"), "embedded:", "Where the store is."),
+  brokerUrl: secret(
+    matching(/^(embedded:|amqps?:\/\/\S+)$/, "'embedded:', or amqp:// or amqps:// with a host"),
+    "embedded:",
+    "Where the broker is; RabbitMQ's virtual host is the path.",
+  ),
+  brokerManagementUrl: secret(
+    matching(/^(|https?:\/\/\S+)$/, "http:// or https:// with a host"),
+    "",
+    "RabbitMQ's management API, which tells how much is in a queue; by default port 15672 (15671 with TLS) of the broker's host, with the broker's credentials.",
+  ),
+  storeUrl: secret(
+    matching(
+      /^(embedded:|mongodb(\+srv)?:\/\/\S+)$/,
+      "'embedded:', or mongodb:// or mongodb+srv:// with a host",
+    ),
+    "embedded:",
+    "Where the store is; MongoDB's database is the path, 'millrace' by default.",
+  ),
+  storePoolSize: setting(integer(1, 1000), 10, "Most connections of one process to MongoDB."),
+  storeTimeoutMs: setting(
+    integer(100, 600_000),
+    10_000,
+    "Longest time that one operation of MongoDB may take, with the search for a server, in milliseconds.",
+  ),
   dataDir: setting(matching(/./, "a folder"), "./data", "Folder of the embedded broker's and store's files."),
 
   eventMaxBytes: setting(integer(256, 16 * MIB), 64 * 1024, "Longest body of POST /event, in bytes."),
@@ -119,7 +141,7 @@ export const settings = {
     "Requests a second that one write key (or address, without keys) may make of one collector; 0 for no limit.",
   ),
 
-  prefetch: setting(integer(1, 10_000), 64, "Most unsettled deliveries that a worker holds."),
+  prefetch: setting(integer(1, 10_000), 256, "Most unsettled deliveries that a worker holds."),
   maxAttempts: setting(integer(1, 1000), 20, "Attempts after which a delivery becomes a dead letter."),
   retryDelayMs: setting(
     integer(1, HOUR_MS),

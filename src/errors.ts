@@ -30,6 +30,8 @@ export const errorTable = {
   STORE_UNAVAILABLE: { status: 503, retry: "later", title: "The store cannot be reached or cannot write" },
   MESSAGE_UNREADABLE: { status: 500, retry: "never", title: "The message is not an envelope of events" },
   CHANGE_REFUSED: { status: 500, retry: "never", title: "The store refuses this change for good" },
+  BROKER_MISMATCH: { status: 500, retry: "never", title: "The broker is not as Millrace needs it" },
+  STORE_MISMATCH: { status: 500, retry: "never", title: "The store is not as Millrace needs it" },
   INVALID_SETTING: { status: 500, retry: "never", title: "A setting is not valid" },
 } as const satisfies Record<string, ErrorFacts>;
 

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { configTable } from "./commands/config.ts";
-import { confirmed, listText, type Selection, select, settleAll, showText } from "./commands/dead-letters.ts";
+import { bytesOf, repairedLetters, writeLines } from "./commands/dead-letter-lines.ts";
+import { type Action, listText, type Selection, select, settle, showText } from "./commands/dead-letters.ts";
 import { newWriteKey } from "./commands/key.ts";
 import { send, sendDefaults } from "./commands/send.ts";
 import { allRoles, compose, openBroker, type Role } from "./compose.ts";
@@ -16,6 +17,7 @@ import {
 } from "./config.ts";
 import { type ProjectionName, projectionNames } from "./domain/projection.ts";
 import { MillraceError } from "./errors.ts";
+import type { Broker, DeadLetter } from "./ports/broker.ts";
 import { runActors } from "./run.ts";
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
@@ -167,6 +169,11 @@ function addSend(millrace: Command): void {
     });
 }
 
+/** For a command, which says by itself what went wrong. */
+function brokerOf(command: Command): Promise<Broker> {
+  return openBroker(configOf(command), () => {});
+}
+
 function addDeadLetters(millrace: Command): void {
   const group = millrace.command("dead-letters").description("What could not be processed, and why.");
   const add = (name: string, description: string, ids: "[ids...]" | "<ids...>") =>
@@ -175,40 +182,92 @@ function addDeadLetters(millrace: Command): void {
       .argument(ids, "as `list` prints them, such as accountName:17")
       .addOption(new Option("--queue <name>", "only of this queue").choices(projectionNames))
       .option("--match <text>", "only those whose reason or body holds this text")
-      .option("--limit <letters>", "at most so many, oldest first", integerFrom(1), 100);
+      .addOption(
+        new Option("--limit <letters>", "at most so many, oldest first")
+          .argParser(integerFrom(1))
+          .default(name === "export" ? undefined : 100),
+      );
   add("list", "Lists them, a line each.", "[ids...]").action(
     async (ids: string[], options, command: Command) => {
-      await using broker = await openBroker(configOf(command));
-      say(listText(await select(broker.deadLetters, selectionOf(ids, options))));
+      await using broker = await brokerOf(command);
+      say(listText(await Array.fromAsync(select(broker.deadLetters, selectionOf(ids, options)))));
     },
   );
   add("show", "Prints them whole.", "<ids...>").action(async (ids: string[], options, command: Command) => {
-    await using broker = await openBroker(configOf(command));
-    const letters = await select(broker.deadLetters, selectionOf(ids, options));
+    await using broker = await brokerOf(command);
+    const letters = await Array.fromAsync(select(broker.deadLetters, selectionOf(ids, options)));
     if (letters.length > 0) return say(showText(letters));
     complain(`no dead letter is called ${ids.join(" or ")}`);
     process.exitCode = 1;
   });
-  for (const action of ["replay", "drop"] as const) {
-    const sentence = { replay: "Puts them back into their queues.", drop: "Deletes them for good." }[action];
-    add(action, `${sentence} Name them, or narrow all of them down by --queue and --match.`, "[ids...]")
-      .option("--yes", "do not ask")
-      .action(async (ids: string[], options, command: Command) => {
-        await using broker = await openBroker(configOf(command));
-        const letters = await select(broker.deadLetters, selectionOf(ids, options));
-        if (letters.length === 0) return say("no dead letters match");
-        const terminal = { input: process.stdin, output: process.stderr };
-        if (options.yes !== true) {
-          process.stderr.write(`${listText(letters)}\n`);
-          if (!(await confirmed(`${action} these ${letters.length}?`, terminal))) return say("nothing done");
-        }
-        say(`${action}: ${await settleAll(broker.deadLetters, action, letters)} of ${letters.length}`);
-      });
-  }
+  add("export", "Writes them as NDJSON, for `replay --repaired` once they are mended.", "[ids...]").action(
+    async (ids: string[], options, command: Command) => {
+      await using broker = await brokerOf(command);
+      const letters = select(broker.deadLetters, selectionOf(ids, options));
+      await writeLines(letters, process.stdout);
+    },
+  );
+  const narrow = "Name them, or narrow all of them down by --queue and --match.";
+  add("replay", `Puts them back into their queues. ${narrow}`, "[ids...]")
+    .option("--yes", "do not ask")
+    .addOption(
+      new Option(
+        "--repaired <file>",
+        "those that the lines of `export` in this file name, each with the body and contentType of its line; - for standard input",
+      ).conflicts(["queue", "match", "limit"]),
+    )
+    .option("--force", "with --repaired, also messages that are still not readable")
+    .action(async (ids: string[], options, command: Command) => {
+      const file: string | undefined = options.repaired;
+      if (file === undefined) {
+        if (options.force === true)
+          throw new MillraceError("INVALID_SETTING", "--force goes with --repaired");
+        return settleSelected("replay", ids, options, command);
+      }
+      if (ids.length > 0)
+        throw new MillraceError("INVALID_SETTING", "the file of --repaired names the letters: leave out ids");
+      const lines = await bytesOf(file, process.stdin);
+      await using broker = await brokerOf(command);
+      const accepted = options.force === true ? "any" : "readable";
+      const { letters, faults } = await repairedLetters(broker.deadLetters, lines, accepted);
+      if (faults.length === 0) return await settleAsking("replayRepaired", broker, letters, options);
+      for (const { line, reason } of faults) complain(`line ${line}: ${reason}`);
+      say("nothing done");
+      process.exitCode = 1;
+    });
+  add("drop", `Deletes them for good. ${narrow}`, "[ids...]")
+    .option("--yes", "do not ask")
+    .action((ids: string[], options, command: Command) => settleSelected("drop", ids, options, command));
+}
+
+interface Asking {
+  readonly yes?: true;
+}
+
+async function settleSelected(
+  action: "replay" | "drop",
+  ids: readonly string[],
+  options: Partial<Selection> & Asking,
+  command: Command,
+): Promise<void> {
+  await using broker = await brokerOf(command);
+  const letters = await Array.fromAsync(select(broker.deadLetters, selectionOf(ids, options)));
+  await settleAsking(action, broker, letters, options);
+}
+
+async function settleAsking(
+  action: Action,
+  { deadLetters }: Broker,
+  letters: readonly DeadLetter[],
+  { yes }: Asking,
+): Promise<void> {
+  const terminal = yes === true ? undefined : { input: process.stdin, output: process.stderr };
+  say(await settle({ action, deadLetters, letters, terminal }));
 }
 
 function selectionOf(ids: readonly string[], options: Partial<Selection>): Selection {
-  return { queue: options.queue, match: options.match, limit: options.limit ?? 100, ids };
+  const { queue, match, limit } = options;
+  return { queue, match, limit: limit ?? Number.POSITIVE_INFINITY, ids: new Set(ids) };
 }
 
 try {

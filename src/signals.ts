@@ -28,6 +28,13 @@ export interface Signals {
     readonly error: unknown;
   };
   "duplicates.skipped": { readonly queue: ProjectionName; readonly events: number };
+  /** `connection` is what it is for: publish, or consume and the queue. */
+  "broker.connected": { readonly connection: string };
+  /** A connection was lost, or could not be opened; it is tried again. */
+  "broker.disconnected": { readonly connection: string; readonly error: unknown };
+  /** The broker takes no messages, and later takes them again. */
+  "broker.blocked": { readonly reason: string };
+  "broker.unblocked": object;
   "store.waiting": { readonly queue: ProjectionName; readonly error: unknown };
   "sweep.finished": {
     readonly expired: number;

@@ -127,6 +127,15 @@ describe("a setting", () => {
     ["host", "0.0.0.0", "0.0.0.0"],
     ["dataDir", "a folder/with blanks", "a folder/with blanks"],
     ["unknownFields", "ignore", "ignore"],
+    ["brokerUrl", "amqp://user:password@rabbitmq:5672/%2f", "amqp://user:password@rabbitmq:5672/%2f"],
+    ["brokerUrl", "amqps://rabbitmq", "amqps://rabbitmq"],
+    ["brokerManagementUrl", "https://rabbitmq:15671", "https://rabbitmq:15671"],
+    [
+      "storeUrl",
+      "mongodb://a:27017,b:27017/millrace?replicaSet=rs0",
+      "mongodb://a:27017,b:27017/millrace?replicaSet=rs0",
+    ],
+    ["storeUrl", "mongodb+srv://cluster.example/millrace", "mongodb+srv://cluster.example/millrace"],
     ["logLevel", "debug", "debug"],
   ] as const)("%s takes %j", (name, text, value) => {
     expect(readConfig({ [variableOf(name)]: text }, {})[name]).toEqual(value);
@@ -271,8 +280,8 @@ describe("a secret", () => {
     expect(shown({})).toMatchObject({ writeKeyHashes: "", brokerUrl: "embedded:", storeUrl: "embedded:" });
   });
 
-  test("is the broker's and the store's address, and the hashes of the write keys", () => {
-    expect(secrets).toEqual(["brokerUrl", "storeUrl", "writeKeyHashes"]);
+  test("is an address of broker and store, which may hold a password, and the hashes of the write keys", () => {
+    expect(secrets).toEqual(["brokerUrl", "brokerManagementUrl", "storeUrl", "writeKeyHashes"]);
   });
 });
 

@@ -87,6 +87,8 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   "prom-client": ["adapters/telemetry/prometheus.ts"],
   pino: ["adapters/telemetry/pino.ts"],
   "pino-pretty": ["adapters/telemetry/pino.ts"],
+  amqplib: ["adapters/rabbitmq/"],
+  mongodb: ["adapters/mongodb/"],
   "node:sqlite": ["adapters/embedded/"],
   "node:worker_threads": ["adapters/embedded/"],
   commander: ["main.ts"],

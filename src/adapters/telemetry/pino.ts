@@ -32,6 +32,11 @@ export function createLogSubscriber(logger: Logger): Emit {
       else if (fact.outcome === "retry") logger.warn(fact, "delivery failed: it will be tried again");
       else logger.debug(fact, "delivery settled");
     },
+    "broker.connected": (fact) => logger.info(fact, "connected to the broker"),
+    "broker.disconnected": (fact) => logger.warn(fact, "no connection to the broker: it is tried again"),
+    "broker.blocked": (fact) =>
+      logger.error(fact, "the broker is in an alarm: clients are answered 503 until it is over"),
+    "broker.unblocked": (fact) => logger.info(fact, "the broker takes messages again"),
     "store.waiting": (fact) => logger.warn(fact, "store unavailable: deliveries wait unsettled"),
     "sweep.finished": (fact) => logger.debug(fact, "sweep finished"),
     "sweep.failed": (fact) => logger.warn(fact, "sweep failed: the next round will do its work"),

@@ -55,6 +55,12 @@ export function createPrometheus(
     labelNames: ["code"],
     registers,
   });
+  const disconnections = new Counter({
+    name: "millrace_broker_disconnections_total",
+    help: "Times a connection to the broker was lost or could not be opened, by what it is for.",
+    labelNames: ["connection"],
+    registers,
+  });
   const deliveries = new Counter({
     name: "millrace_deliveries_total",
     help: "Deliveries settled by a worker, by queue and outcome.",
@@ -143,6 +149,8 @@ export function createPrometheus(
       if (outcome === "ack") applied.inc({ queue }, count);
       if (ageSeconds !== undefined) age.observe({ queue }, ageSeconds);
     },
+    "broker.connected": ({ connection }) => disconnections.inc({ connection }, 0),
+    "broker.disconnected": ({ connection }) => disconnections.inc({ connection }),
     "duplicates.skipped": (fact) => duplicates.inc({ queue: fact.queue }, fact.events),
     "store.waiting": ({ queue }) => storeWaits.inc({ queue }),
     "sweep.finished": ({ expired, forgotten, merged }) => {
@@ -168,8 +176,11 @@ function registerBacklog(
     registers: [registry],
     async collect() {
       gauge.reset();
-      for (const queue of projectionNames) {
-        const backlog = await backlogs(queue).catch(() => undefined);
+      const asked = projectionNames.map(async (queue) => ({
+        queue,
+        backlog: await backlogs(queue).catch(() => undefined),
+      }));
+      for (const { queue, backlog } of await Promise.all(asked)) {
         if (backlog === undefined) continue;
         gauge.set({ queue, state: "ready" }, backlog.ready);
         gauge.set({ queue, state: "unsettled" }, backlog.unsettled);
