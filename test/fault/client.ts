@@ -52,11 +52,12 @@ export async function runClient(
 
 async function deliver(parts: ClientParts, job: Job, tally: Tally, deadline: AbortSignal): Promise<void> {
   const encoded = encodeJob(job);
+  const firstTurn = parts.random.integer(0, 1);
   const path = job.form === "single" ? "/event" : "/events";
   for (let attempt = 1; !deadline.aborted; attempt += 1) {
     const hangsUp = parts.random.chance(HANGS_UP);
     const hangUpAfterMs = hangsUp ? parts.random.integer(0, 20) : PATIENCE_MS;
-    const post: Post = { ...encoded, path, hangUpAfterMs };
+    const post: Post = { ...encoded, path, hangUpAfterMs, turn: firstTurn + attempt };
     tally.requests += 1;
     if (attempt > 1) tally.retried += 1;
     const answer = await parts.send(post);
@@ -66,6 +67,9 @@ async function deliver(parts: ClientParts, job: Job, tally: Tally, deadline: Abo
     }
     if (answer?.status === 503 && answer.retryAfter === undefined) {
       tally.faults.push(`a 503 came without Retry-After: ${answer.text}`);
+    }
+    if (answer !== undefined && answer.status !== 503) {
+      tally.faults.push(`neither taken nor refused, and not 503: ${answer.status} ${answer.text}`);
     }
     if (!job.insists) {
       for (const event of job.events) if (event.state === "open") event.state = "unknown";

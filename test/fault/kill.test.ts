@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
-import { runChaos } from "./chaos.ts";
+import { runStandaloneChaos } from "./standalone-chaos.ts";
 
 test("no acknowledged event is lost and none is counted twice through twenty-four kills", async () => {
   const seed = Date.now() % 2 ** 32;
-  const report = await runChaos({ seconds: 45, kills: 24, seed, connections: 32 }, () => {});
+  const report = await runStandaloneChaos({ seconds: 45, kills: 24, seed, connections: 32 }, () => {});
   const told = { ...report, faults: report.faults.slice(0, 20) };
   console.info(told);
   expect(told).toMatchObject({ faults: [] });

@@ -1,13 +1,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Standalone } from "../flow/standalone.ts";
-import type { Pace } from "./pace.ts";
 import type { Random } from "./random.ts";
 
 export interface KillPlan {
   readonly kills: number;
   readonly seconds: number;
-  /** Events that are let loose just before some of the kills, so that many are in flight. */
-  readonly surge: number;
+}
+export interface KillerParts {
+  readonly standalone: Standalone;
+  readonly random: Random;
+  /** Called just before some of the kills. */
+  readonly surge: () => void;
 }
 export interface KillTally {
   kills: number;
@@ -25,18 +28,17 @@ const EARLY_LIFE_MS = 1200;
 
 /** Kills the process at random instants, one or two to each slot of the run, and leaves it running at the end. */
 export async function runKiller(
-  parts: { readonly standalone: Standalone; readonly random: Random; readonly pace: Pace },
+  { standalone, random, surge }: KillerParts,
   plan: KillPlan,
   tally: KillTally,
 ): Promise<void> {
-  const { standalone, random, pace } = parts;
   const slotMs = (plan.seconds * 1000) / plan.kills;
   const begun = Date.now();
   for (let slot = 0; slot < plan.kills; slot += 1) {
     const at = begun + (slot + random.unit()) * slotMs;
     await sleep(Math.max(0, at - Date.now()));
     if (random.chance(SURGE)) {
-      pace.grant(plan.surge);
+      surge();
       await sleep(random.unit() * SURGE_LEAD_MS);
     }
     await kill(standalone, tally);

@@ -28,7 +28,9 @@ export class Ledger {
   readonly #random: Random;
   readonly #run: string;
   readonly #events = new Map<string, Posted>();
-  readonly #acknowledged: Posted[] = [];
+  /** Those acknowledged that may be posted again. */
+  readonly #repeatable: Posted[] = [];
+  #acknowledged = 0;
   #refused = 0;
 
   constructor(random: Random) {
@@ -46,7 +48,8 @@ export class Ledger {
       username,
       metric,
       count,
-      id: `id-${username}`,
+      // Of those that are posted once, half have nothing to be known by but the message that they travel in.
+      ...(intent === "maybe" && this.#random.chance(0.5) ? {} : { id: `id-${username}` }),
       ...(atMs === undefined ? {} : { timestamp: this.#random.chance(0.5) ? atMs : instant(atMs) }),
     };
     const body = intent === "bad" ? { ...valid, ...this.#random.pick(spoilers) } : valid;
@@ -58,7 +61,8 @@ export class Ledger {
   acknowledge(posted: Posted): void {
     if (posted.state === "acknowledged") return;
     posted.state = "acknowledged";
-    this.#acknowledged.push(posted);
+    this.#acknowledged += 1;
+    if ("id" in posted.body) this.#repeatable.push(posted);
   }
 
   refuse(posted: Posted): void {
@@ -68,8 +72,8 @@ export class Ledger {
 
   /** One that was acknowledged before, mostly of late; undefined at first. */
   acknowledgedBefore(): Posted | undefined {
-    const back = this.#random.skewed(1, Math.max(1, this.#acknowledged.length));
-    return this.#acknowledged[this.#acknowledged.length - back];
+    const back = this.#random.skewed(1, Math.max(1, this.#repeatable.length));
+    return this.#repeatable[this.#repeatable.length - back];
   }
 
   find(username: string): Posted | undefined {
@@ -84,7 +88,7 @@ export class Ledger {
     return this.#events.size;
   }
   get acknowledged(): number {
-    return this.#acknowledged.length;
+    return this.#acknowledged;
   }
   get refused(): number {
     return this.#refused;

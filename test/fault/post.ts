@@ -6,6 +6,8 @@ export interface Post {
   readonly body: Buffer;
   /** After this time the client hangs up, answered or not. */
   readonly hangUpAfterMs: number;
+  /** One more at each try: where there are several collectors, the next try goes to another. */
+  readonly turn: number;
 }
 export interface Answer {
   readonly status: number;
@@ -14,6 +16,11 @@ export interface Answer {
 }
 /** Resolves to undefined when there was no whole answer: the outcome is then unknown. */
 export type Send = (post: Post) => Promise<Answer | undefined>;
+
+/** Goes to each in turn, by the turn of the post. */
+export function takingTurns(senders: readonly Send[]): Send {
+  return async (post) => senders[post.turn % senders.length]?.(post);
+}
 
 /** A client of one collector with a pool of kept-alive connections. */
 export function httpSender(collectorUrl: string, connections: number): Send & Disposable {

@@ -24,16 +24,22 @@ export interface Verdict {
   readonly wrong: readonly string[];
 }
 
+/** Where to ask for the views, and how many rows a page has of those that are long; by default what any query process allows. */
+export interface Views {
+  readonly queryUrl: string;
+  readonly pageRows?: number | undefined;
+}
+
 /** Events that the views which count by metric lack. Cheap, so it is what to ask while work is under way. */
-export async function missingByMetric(ledger: Ledger, queryUrl: string): Promise<readonly string[]> {
+export async function missingByMetric(ledger: Ledger, { queryUrl }: Views): Promise<readonly string[]> {
   return (await compareMetricViews(ledger, queryUrl)).missing;
 }
 
 /** Compares every row of all three views with what the client knows. */
-export async function compare(ledger: Ledger, queryUrl: string): Promise<Verdict> {
-  const { distinctName, hourlyTotal, ...found } = await compareMetricViews(ledger, queryUrl);
-  const perUser = await comparePerUser(ledger, queryUrl, found);
-  const accountName = await compareAccounts(ledger, queryUrl, found);
+export async function compare(ledger: Ledger, views: Views): Promise<Verdict> {
+  const { distinctName, hourlyTotal, ...found } = await compareMetricViews(ledger, views.queryUrl);
+  const perUser = await comparePerUser(ledger, views, found);
+  const accountName = await compareAccounts(ledger, views, found);
   return { counted: { accountName, distinctName, hourlyTotal, hourlyPerUser: perUser }, ...found };
 }
 
@@ -120,10 +126,14 @@ function compareSums(totals: readonly MetricRow[], ledger: Ledger, { wrong }: Fi
   }
 }
 
-async function comparePerUser(ledger: Ledger, queryUrl: string, found: Findings): Promise<number> {
+async function comparePerUser(
+  ledger: Ledger,
+  { queryUrl, pageRows }: Views,
+  found: Findings,
+): Promise<number> {
   const seen = new Set<string>();
   let sum = 0;
-  for await (const row of hourlyPerUser(queryUrl)) {
+  for await (const row of hourlyPerUser(queryUrl, pageRows)) {
     sum += row.count;
     const fault = perUserFault(row, ledger.find(row.username), seen);
     if (fault !== undefined) found.wrong.push(`hourlyLog per user: ${fault}: ${JSON.stringify(row)}`);
@@ -146,9 +156,13 @@ function perUserFault(
   return figures.every((figure) => row[figure] === posted.count) ? undefined : `not ${posted.count}`;
 }
 
-async function compareAccounts(ledger: Ledger, queryUrl: string, found: Findings): Promise<number> {
+async function compareAccounts(
+  ledger: Ledger,
+  { queryUrl, pageRows }: Views,
+  found: Findings,
+): Promise<number> {
   const seen = new Set<string>();
-  for await (const row of accounts(queryUrl)) {
+  for await (const row of accounts(queryUrl, pageRows)) {
     const fault = accountFault(row, ledger.find(row.username), seen);
     if (fault !== undefined) found.wrong.push(`accountName: ${fault}: ${JSON.stringify(row)}`);
     seen.add(row.username);

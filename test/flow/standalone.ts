@@ -90,6 +90,37 @@ async function freePorts(): Promise<Ports> {
   return { collector, query, admin };
 }
 
+/** A child process that does not outlive this one. */
+export interface Child {
+  /** Undefined where it never started. */
+  readonly pid: number | undefined;
+  /** Resolves once it has ended and all it wrote has been handed over. */
+  readonly exited: Promise<Exit>;
+  /** Does nothing to one that has ended already. */
+  kill(signal: NodeJS.Signals): void;
+}
+
+/** Runs node; `keep` is handed what it writes. */
+export function startChild(
+  nodeArguments: readonly string[],
+  at: { readonly env: NodeJS.ProcessEnv; readonly cwd: string; readonly keep: (text: string) => void },
+): Child {
+  const { env, cwd, keep } = at;
+  const child = spawn(process.execPath, nodeArguments, { env, cwd, stdio: ["ignore", "pipe", "pipe"] });
+  endWithThisProcess(child);
+  child.stdout.setEncoding("utf8").on("data", keep);
+  child.stderr.setEncoding("utf8").on("data", keep);
+  const exited = new Promise<Exit>((done) => {
+    child.once("error", (error) => {
+      keep(`${error.message}\n`);
+      done({ code: null, signal: null });
+    });
+    // "close" comes after the last of the log.
+    child.once("close", (code, signal) => done({ code, signal }));
+  });
+  return { pid: child.pid, exited, kill: (signal) => void child.kill(signal) };
+}
+
 const LOG_MAX = 1024 * 1024;
 const STOP_MS = 20_000;
 
@@ -100,8 +131,7 @@ class StandaloneProcess implements Standalone {
   readonly dataDir: string;
   readonly #environment: NodeJS.ProcessEnv;
   readonly #readyTimeoutMs: number;
-  #child: ChildProcess | undefined;
-  #exited: Promise<Exit> = Promise.resolve({ code: null, signal: null });
+  #child: Child | undefined;
   #log = "";
 
   constructor(dataDir: string, ports: Ports, options: StandaloneOptions) {
@@ -125,7 +155,7 @@ class StandaloneProcess implements Standalone {
   }
 
   get exited(): Promise<Exit> {
-    return this.#exited;
+    return this.#child?.exited ?? Promise.resolve({ code: null, signal: null });
   }
 
   get lostPort(): boolean {
@@ -138,7 +168,7 @@ class StandaloneProcess implements Standalone {
 
   async kill(signal: NodeJS.Signals): Promise<Exit> {
     this.#child?.kill(signal);
-    return this.#exited;
+    return this.exited;
   }
 
   async stop(): Promise<Exit> {
@@ -167,32 +197,16 @@ class StandaloneProcess implements Standalone {
   }
 
   #spawn(): void {
-    const child = spawn(process.execPath, startArguments, {
-      env: this.#environment,
-      cwd: this.dataDir,
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    endWithThisProcess(child);
     const keep = (text: string): void => {
       this.#log = (this.#log + text).slice(-LOG_MAX);
     };
-    child.stdout.setEncoding("utf8").on("data", keep);
-    child.stderr.setEncoding("utf8").on("data", keep);
-    this.#child = child;
-    this.#exited = new Promise((done) => {
-      child.once("error", (error) => {
-        keep(`${error.message}\n`);
-        done({ code: null, signal: null });
-      });
-      // "close" comes after the last of the log.
-      child.once("close", (code, signal) => done({ code, signal }));
-    });
+    this.#child = startChild(startArguments, { env: this.#environment, cwd: this.dataDir, keep });
   }
 
   async #ready(): Promise<void> {
     const deadline = Date.now() + this.#readyTimeoutMs;
     let ended: Exit | undefined;
-    void this.#exited.then((exit) => (ended = exit));
+    void this.exited.then((exit) => (ended = exit));
     for (;;) {
       const answer = await fetch(`${this.adminUrl}/readyz`, { signal: AbortSignal.timeout(2000) }).catch(
         (error: unknown) => error,

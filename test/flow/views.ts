@@ -23,6 +23,7 @@ export interface AccountRow {
   readonly firstSeen: string;
 }
 
+/** Rows of a page; a query process may allow more. */
 const PAGE_ROWS = 1000;
 
 export async function hourlyTotals(queryUrl: string): Promise<readonly MetricRow[]> {
@@ -34,8 +35,8 @@ export async function hourlyTotals(queryUrl: string): Promise<readonly MetricRow
   }
   return found;
 }
-export async function* hourlyPerUser(queryUrl: string): AsyncGenerator<UserRow> {
-  const url = `${queryUrl}/metrics/hourly_logs/per_user?limit=${PAGE_ROWS}`;
+export async function* hourlyPerUser(queryUrl: string, pageRows = PAGE_ROWS): AsyncGenerator<UserRow> {
+  const url = `${queryUrl}/metrics/hourly_logs/per_user?limit=${pageRows}`;
   for await (const { _id: of, ...summary } of rows<WithId<{ username: string; metric: string }, SummaryRow>>(
     url,
   )) {
@@ -52,8 +53,8 @@ export async function distinctNames(queryUrl: string): Promise<readonly DayRow[]
   }
   return found;
 }
-export function accounts(queryUrl: string): AsyncGenerator<AccountRow> {
-  return rows<AccountRow>(`${queryUrl}/accounts?limit=${PAGE_ROWS}`);
+export function accounts(queryUrl: string, pageRows = PAGE_ROWS): AsyncGenerator<AccountRow> {
+  return rows<AccountRow>(`${queryUrl}/accounts?limit=${pageRows}`);
 }
 
 type WithId<Id, Rest> = { readonly _id: Id } & Rest;
