@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { batchBodies, bodiesFor } from "./bodies.ts";
 import { Connection, encodePost } from "./connection.ts";
 import type { BatchLoad, LoadResult } from "./load.ts";
+import { quantilesOf } from "./quantiles.ts";
 
 /** A refused client waits this long, whatever it was told: the benchmark asks for the most that goes. */
 const REFUSED_MS = 20;
@@ -41,14 +42,5 @@ export async function batchLoad({ url, connections, batch, until }: BatchLoad): 
   await Promise.all(Array.from({ length: connections }, drive));
 
   const seconds = (performance.now() - begun) / 1000;
-  latencies.sort((a, b) => a - b);
-  const quantile = (share: number): number => latencies[Math.floor(share * (latencies.length - 1))] ?? 0;
-  return {
-    seconds,
-    requests: latencies.length,
-    events,
-    p50Ms: quantile(0.5),
-    p99Ms: quantile(0.99),
-    refusals,
-  };
+  return { seconds, requests: latencies.length, events, ...quantilesOf(latencies), refusals };
 }

@@ -26,9 +26,17 @@ export function bodiesFor(batch: number, shape: Shape = usualShape): number {
   return Math.ceil(shape.usernames / batch);
 }
 
+/** An event as a client sends it. */
+export interface ClientEvent {
+  readonly username: string;
+  readonly metric: string;
+  readonly count: number;
+}
+
 function eventText(number: number, { usernames, metrics }: Shape): string {
   const username = `user-${String(number % usernames).padStart(6, "0")}`;
   // Usernames go round faster than metrics, so that all pairs come up in time.
   const metric = `metric-${Math.floor(number / 7) % metrics}`;
-  return JSON.stringify({ username, metric, count: number % 1000 });
+  const event: ClientEvent = { username, metric, count: number % 1000 };
+  return JSON.stringify(event);
 }

@@ -3,6 +3,9 @@ import { resolve } from "node:path";
 import { childEnvironment } from "../flow/standalone.ts";
 import type { LoadOptions, LoadResult } from "./load.ts";
 
+/** What the table calls it. */
+export const BARE = "bare fastify";
+
 /** A bare server in a process of its own. */
 export interface Bare extends Disposable {
   readonly url: string;

@@ -2,40 +2,53 @@ export interface Row {
   readonly name: string;
   readonly unit: string;
   readonly millrace: number;
-  readonly bare?: number;
-  /** A least value, of the ratio or of the figure itself. */
-  readonly target?: { readonly of: "ratio" | "figure"; readonly least: number };
+  /** What the figure is compared with, measured in the same run. */
+  readonly base?: Base;
+  readonly target?: Target;
 }
+export interface Base {
+  readonly name: string;
+  readonly figure: number;
+}
+/** Least values, of the figure itself or of its ratio to the base; one of them is enough. */
+export type Target =
+  | { readonly figure: number; readonly ratio?: number }
+  | { readonly figure?: number; readonly ratio: number };
 
-export function ratioOf({ millrace, bare }: Row): number | undefined {
-  return bare === undefined || bare === 0 ? undefined : millrace / bare;
+export function ratioOf({ millrace, base }: Row): number | undefined {
+  return base === undefined || base.figure === 0 ? undefined : millrace / base.figure;
 }
 
 /** True where the row has no target. */
 export function meets(row: Row): boolean {
   if (row.target === undefined) return true;
-  return ((row.target.of === "ratio" ? ratioOf(row) : row.millrace) ?? 0) >= row.target.least;
+  const { figure = Number.POSITIVE_INFINITY, ratio = Number.POSITIVE_INFINITY } = row.target;
+  return row.millrace >= figure || (ratioOf(row) ?? 0) >= ratio;
 }
+
+const head = ["", "unit", "millrace", "base", "", "ratio", "target", ""] as const;
+/** Columns of words. */
+const aligned: readonly number[] = [0, 1, 4];
 
 /** An aligned table, one line a row. */
 export function tableOf(rows: readonly Row[]): string {
   const lines = rows.map((row) => [
     row.name,
     row.unit,
-    figure(row.millrace),
-    row.bare === undefined ? "" : figure(row.bare),
+    shown(row.millrace),
+    row.base === undefined ? "" : shown(row.base.figure),
+    row.base?.name ?? "",
     ratioOf(row)?.toFixed(2) ?? "",
     targetOf(row),
     row.target === undefined ? "" : meets(row) ? "pass" : "MISS",
   ]);
-  const all = [["", "unit", "millrace", "bare", "ratio", "target", ""], ...lines];
-  const widths =
-    all[0]?.map((_, column) => Math.max(...all.map((cells) => cells[column]?.length ?? 0))) ?? [];
+  const all: readonly (readonly string[])[] = [head, ...lines];
+  const widths = head.map((_, column) => Math.max(...all.map((cells) => cells[column]?.length ?? 0)));
   return all
     .map((cells) =>
       cells
         .map((cell, column) =>
-          column < 2 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
+          aligned.includes(column) ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
         )
         .join("  ")
         .trimEnd(),
@@ -45,9 +58,14 @@ export function tableOf(rows: readonly Row[]): string {
 
 function targetOf({ target }: Row): string {
   if (target === undefined) return "";
-  return target.of === "ratio" ? `>= ${target.least} of bare` : `>= ${figure(target.least)}`;
+  const { figure, ratio } = target;
+  const words = [
+    ...(figure === undefined ? [] : [shown(figure)]),
+    ...(ratio === undefined ? [] : [`${ratio} of base`]),
+  ];
+  return `>= ${words.join(" or ")}`;
 }
 
-function figure(value: number): string {
+function shown(value: number): string {
   return value >= 100 ? Math.round(value).toLocaleString("en-US") : value.toFixed(1);
 }
