@@ -25,7 +25,12 @@ export async function settledVerdict(ledger: Ledger, options: SettleOptions): Pr
     }
     await sleep(REDELIVERY_MS);
     options.progress("comparing every row");
-    const verdict = await compare(ledger, options);
+    const verdict = await compare(ledger, options).catch(unreadable);
     if (verdict.missing.length === 0 || late()) return verdict;
   }
+}
+
+function unreadable(error: unknown): Verdict {
+  const counted = { accountName: 0, distinctName: 0, hourlyTotal: 0, hourlyPerUser: 0 };
+  return { counted, missing: [`the views cannot be read: ${String(error)}`], wrong: [] };
 }
