@@ -20,6 +20,12 @@ function serverError(code: number, message = `error ${code}`): MongoError {
   error.code = code;
   return error;
 }
+/** As the driver calls one of its own that it does not export. */
+class PoolClearedOnNetworkError extends MongoNetworkError {
+  override get name() {
+    return "PoolClearedOnNetworkError";
+  }
+}
 const named = (key: string): Write => ({ key, bytes: 100 });
 const codesOf = (verdicts: readonly Verdict[]) =>
   verdicts.map((verdict) => (verdict instanceof MillraceError ? verdict.code : verdict));
@@ -160,6 +166,16 @@ describe("a fault", () => {
     ["a wrong password", serverError(18), "unavailable"],
     ["a write that is not known to last", serverError(64), "unavailable"],
     ["a broken connection", new MongoNetworkError("reset"), "unavailable"],
+    [
+      "an error of node's own socket",
+      Object.assign(new Error("write ECONNRESET"), { code: "ECONNRESET", syscall: "write" }),
+      "unavailable",
+    ],
+    [
+      "a pool that was cleared by the driver's watch",
+      new PoolClearedOnNetworkError("interrupted"),
+      "unavailable",
+    ],
     ["a bad value", serverError(2), "refused"],
     ["a document that is too large", serverError(10334), "refused"],
     ["a validator's no", serverError(121), "refused"],

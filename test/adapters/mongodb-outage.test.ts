@@ -7,6 +7,7 @@ import type { Change } from "../../src/domain/projection.ts";
 import { summaryOf } from "../../src/domain/summary.ts";
 import type { Store } from "../../src/ports/store.ts";
 import { mongodbStore } from "../contract/mongodb.ts";
+import { startProxy } from "../fault/proxy.ts";
 import { startStorePart, type StorePart } from "../parts/parts.ts";
 
 const NOW = Date.parse("2096-11-24T12:00:00Z");
@@ -153,5 +154,31 @@ describe.skipIf(inject("ownPartsMissing") !== undefined)(
       await applyAtLast(store, change);
       expect(await store.distinctNames(byDay)).toEqual([{ period: DAY, metric: "reads", count: 1 }]);
     });
+
+    test("comes back by itself however often all of its connections are told that they have ended", async () => {
+      await using proxy = await startProxy(Number(new URL(part.url).port));
+      const store = openAt(`mongodb://127.0.0.1:${proxy.port}/half-closed?directConnection=true`, 2000);
+      await store.ready();
+      const stop = new AbortController();
+      const reading = Array.from({ length: 8 }, async () => {
+        while (!stop.signal.aborted) {
+          await store.account("ann").catch(() => sleep(50));
+          await sleep(Math.random() * 5);
+        }
+      });
+      try {
+        for (let times = 0; times < 4; times += 1) {
+          await sleep(500);
+          expect(proxy.halfClose("near")).toBeGreaterThan(0);
+          await expect
+            .poll(() => store.ready().then(() => true, String), { timeout: 40_000, interval: 200 })
+            .toBe(true);
+        }
+      } finally {
+        stop.abort();
+        await Promise.all(reading);
+        await store[Symbol.asyncDispose]();
+      }
+    }, 180_000);
   },
 );

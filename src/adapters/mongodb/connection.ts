@@ -2,6 +2,7 @@ import { MongoClient, ReadConcern, ReadPreference } from "mongodb";
 import { MillraceError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { type Fault, faultOf, wordsOf } from "./faults.ts";
+import { onHungHeartbeat } from "./heartbeat.ts";
 import { collectionsOf, type Collections, ensureSchema } from "./schema.ts";
 
 export interface ConnectionSettings {
@@ -26,32 +27,36 @@ const LONGEST_PAUSE_MS = 500;
 /** Longest pause between two tries to open the database, in milliseconds. */
 const LONGEST_OPENING_PAUSE_MS = 5000;
 
-/** The client and its opened database. Opens in the background; the driver finds the server again by itself after that. */
+/**
+ * The client and its opened database. Opens in the background; the driver finds the server again by itself after that, and a client
+ * that has ceased to look for it is replaced.
+ */
 export class Connection implements Runner, AsyncDisposable {
   /** Rejects with STORE_MISMATCH, or with STORE_UNAVAILABLE once closed; never resolves. */
   readonly ended: Promise<never>;
   readonly bound: { readonly maxTimeMS: number };
   readonly #ended = Promise.withResolvers<never>();
-  readonly #client: MongoClient;
+  readonly #settings: ConnectionSettings;
+  #client: MongoClient;
   readonly #database: string;
   readonly #timeoutMs: number;
   readonly #clock: Clock;
   readonly #stop = new AbortController();
-  readonly #opened = Promise.withResolvers<Collections>();
+  #opened = Promise.withResolvers<Collections>();
   /** Why there is no database yet; STORE_UNAVAILABLE. */
   #reason = new MillraceError("STORE_UNAVAILABLE", "it has not been reached yet");
 
   /** @throws MillraceError INVALID_SETTING for a URL that cannot be read. */
-  constructor({ storeUrl, storePoolSize, storeTimeoutMs }: ConnectionSettings, clock: Clock) {
+  constructor(settings: ConnectionSettings, clock: Clock) {
+    const { storeUrl, storeTimeoutMs } = settings;
+    this.#settings = settings;
     this.#clock = clock;
     this.#timeoutMs = storeTimeoutMs;
     this.bound = { maxTimeMS: storeTimeoutMs };
     this.#database = databaseOf(storeUrl);
-    this.#client = clientOf(storeUrl, storePoolSize, storeTimeoutMs);
     this.ended = this.#ended.promise;
     this.ended.catch(() => {});
-    this.#opened.promise.catch(() => {});
-    void this.#open();
+    this.#client = this.#newClient();
   }
 
   /** Tries again what passes by itself. Every try is bounded by the time-out. */
@@ -119,17 +124,33 @@ export class Connection implements Runner, AsyncDisposable {
     this.#opened.reject(new MillraceError("STORE_UNAVAILABLE", detail));
   }
 
-  async #open(): Promise<void> {
+  #newClient(): MongoClient {
+    const { storeUrl, storePoolSize, storeTimeoutMs } = this.#settings;
+    const client = clientOf(storeUrl, storePoolSize, storeTimeoutMs);
+    onHungHeartbeat(client, storeTimeoutMs, () => {
+      if (client !== this.#client || this.#stop.signal.aborted) return;
+      this.#reason = new MillraceError("STORE_UNAVAILABLE", "the driver had ceased to look for it");
+      this.#opened = Promise.withResolvers<Collections>();
+      this.#client = this.#newClient();
+      // Its operations fail, and are tried again with the new one.
+      client.close().catch(() => {});
+    });
+    this.#opened.promise.catch(() => {});
+    void this.#open(client, this.#opened);
+    return client;
+  }
+
+  async #open(client: MongoClient, opened: PromiseWithResolvers<Collections>): Promise<void> {
     const { signal } = this.#stop;
-    for (let tries = 1; !signal.aborted; tries += 1) {
+    for (let tries = 1; !signal.aborted && opened === this.#opened; tries += 1) {
       try {
-        await this.#client.connect();
-        const database = this.#client.db(this.#database, guarantees);
+        await client.connect();
+        const database = client.db(this.#database, guarantees);
         await ensureSchema(database);
-        this.#opened.resolve(collectionsOf(database));
+        opened.resolve(collectionsOf(database));
         return;
       } catch (thrown) {
-        if (signal.aborted) return;
+        if (signal.aborted || opened !== this.#opened) return;
         const mismatch = mismatchOf(thrown);
         if (mismatch !== undefined) {
           this.#stopOpening(mismatch);

@@ -1,4 +1,4 @@
-import { MongoBulkWriteError, MongoError } from "mongodb";
+import { MongoBulkWriteError, MongoError, MongoNetworkError } from "mongodb";
 import { MillraceError } from "../../errors.ts";
 
 /**
@@ -56,6 +56,9 @@ const codes = {
   unknown: "INTERNAL",
 } as const;
 
+/** An error of node's own, which the driver lets through where a socket ends as it is written to. */
+const isOfTheNetwork = (error: Error): boolean => "syscall" in error;
+
 function kindOf(thrown: unknown): Fault["kind"] {
   if (!(thrown instanceof Error)) return "unknown";
   // A command that failed as a whole comes as the bulk's error, with the real one inside it.
@@ -65,6 +68,7 @@ function kindOf(thrown: unknown): Fault["kind"] {
   if (thrown instanceof MongoBulkWriteError && thrown.result.getWriteConcernError() !== undefined) {
     return "unavailable";
   }
+  if (thrown instanceof MongoNetworkError || isOfTheNetwork(thrown)) return "unavailable";
   if (unavailableNames.test(thrown.name)) return "unavailable";
   if (refusedNames.test(thrown.name)) return "refused";
   if (!(thrown instanceof MongoError)) return "unknown";
