@@ -321,6 +321,48 @@ describe("a failure", () => {
   });
 });
 
+describe("deliveries that have taken the worker down", () => {
+  test.for([
+    ["four times are taken one at a time, as one of them may be the reason", 4, 1],
+    ["three times are still taken together", 3, 8],
+  ] as const)("%s", async ([, lives, together]) => {
+    for (let i = 0; i < 8; i += 1) await broker.publish(messageOf(event()));
+    for (let life = 0; life < lives; life += 1) {
+      const stop = new AbortController();
+      const taken = Promise.withResolvers<void>();
+      let count = 0;
+      // All eight are in hand, and none is settled, when the consumer ends.
+      const ended = broker.consume({ queue: "hourlyLog", prefetch: 8, stop: stop.signal }, async () => {
+        count += 1;
+        if (count === 8) taken.resolve();
+      });
+      await taken.promise;
+      stop.abort();
+      await ended;
+    }
+    const inHand = { now: 0, most: 0 };
+    const everyone = Promise.withResolvers<void>();
+    const worker = startWorker(
+      hourlyLog,
+      guarded(async (next) => {
+        inHand.now += 1;
+        inHand.most = Math.max(inHand.most, inHand.now);
+        if (inHand.now === together) everyone.resolve();
+        await everyone.promise;
+        await next();
+        inHand.now -= 1;
+      }),
+      { prefetch: 8, maxAttempts: 20 },
+    );
+    const facts = await worker.told("delivery.settled", 8);
+    expect(inHand).toEqual({ now: 0, most: together });
+    expect(new Set(facts.map(({ outcome, attempt }) => `${outcome} ${attempt}`))).toEqual(
+      new Set([`ack ${lives + 1}`]),
+    );
+    expect(await counted()).toEqual({ reads: 8 });
+  });
+});
+
 describe.for([hourlyLog, distinctName])("in $name", (projection) => {
   const count = () => (projection === hourlyLog ? counted() : countedByDay());
   const queue: ProjectionName = projection.name;
