@@ -112,6 +112,7 @@ const signals: { readonly [K in SignalName]: Signals[K] } = {
   "broker.disconnected": { connection: "", error: undefined },
   "broker.blocked": { reason: "" },
   "broker.unblocked": {},
+  "settlement.waiting": { queue: "hourlyLog", error: undefined },
   "store.waiting": { queue: "hourlyLog", error: undefined },
   "sweep.finished": { expired: 0, forgotten: 0, merged: 0, seconds: 0 },
   "sweep.failed": { error: undefined },

@@ -24,6 +24,11 @@ const matching = (pattern: RegExp, allowed: string): Kind<string> => ({
   allowed,
   read: (text) => (pattern.test(text) ? text : undefined),
 });
+/** Such as node's URL reads; `pattern` says which. */
+const url = (pattern: RegExp, allowed: string): Kind<string> => ({
+  allowed,
+  read: (text) => (pattern.test(text) && (text === "" || URL.canParse(text)) ? text : undefined),
+});
 const choice = <const T extends string>(...choices: readonly T[]): Kind<T> => ({
   allowed: choices.map((one) => `'${one}'`).join(" or "),
   read: (text) => choices.find((one) => one === text),
@@ -63,12 +68,12 @@ export const settings = {
   queryPort: setting(port, 3001, "Port of the query API."),
   adminPort: setting(port, 9090, "Port of /metrics, /healthz and /readyz."),
   brokerUrl: secret(
-    matching(/^(embedded:|amqps?:\/\/\S+)$/, "'embedded:', or amqp:// or amqps:// with a host"),
+    url(/^(embedded:|amqps?:\/\/\S+)$/, "'embedded:', or amqp:// or amqps:// with a host"),
     "embedded:",
     "Where the broker is; RabbitMQ's virtual host is the path.",
   ),
   brokerManagementUrl: secret(
-    matching(/^(|https?:\/\/\S+)$/, "http:// or https:// with a host"),
+    url(/^(|https?:\/\/\S+)$/, "http:// or https:// with a host"),
     "",
     "RabbitMQ's management API, which tells how much is in a queue; by default port 15672 (15671 with TLS) of the broker's host, with the broker's credentials.",
   ),

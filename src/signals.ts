@@ -35,6 +35,8 @@ export interface Signals {
   /** The broker takes no messages, and later takes them again. */
   "broker.blocked": { readonly reason: string };
   "broker.unblocked": object;
+  /** A retry or a dead letter could not be published: its delivery stays unsettled, and it is tried again. */
+  "settlement.waiting": { readonly queue: ProjectionName; readonly error: unknown };
   "store.waiting": { readonly queue: ProjectionName; readonly error: unknown };
   "sweep.finished": {
     readonly expired: number;

@@ -252,6 +252,17 @@ describe("a secret", () => {
     expect(readConfig(environment, {}).writeKeyHashes).toEqual([hash]);
   });
 
+  test.each([
+    ["brokerUrl", "amqp://user:hunter2@host:port/v"],
+    ["brokerUrl", "http://user:hunter2@host"],
+    ["brokerManagementUrl", "http://user:hunter2@host:99999"],
+    ["storeUrl", "mysql://user:hunter2@host"],
+  ] as const)("%s that is no such address stops the start, without its password", (name, value) => {
+    const [line] = faultsOf({ [variableOf(name)]: value });
+    expect(line).toContain(`${variableOf(name)} is ***; it must be ${settings[name].allowed}`);
+    expect(line).not.toContain("hunter2");
+  });
+
   test("whose file cannot be read stops the start, with the variable and the reason", () => {
     const path = join(folder, "none");
     expect(faultsOf({ MILLRACE_WRITE_KEY_HASHES_FILE: path })).toEqual([

@@ -270,6 +270,42 @@ test.skipIf(missing)(
 );
 
 test.skipIf(missing)(
+  "a dead letter that cannot be published is told, kept, and published when the alarm is over",
+  async () => {
+    const told: string[] = [];
+    await using other = openRabbitmqBroker(
+      { brokerUrl: at.brokerUrl, brokerManagementUrl: at.managementUrl, confirmTimeoutMs: 5000 },
+      systemClock,
+      (name) => void told.push(name),
+    );
+    const letter = message();
+    await other.publish(letter);
+    await part.ctl("set_vm_memory_high_watermark", "absolute", "1");
+    const stop = new AbortController();
+    let consumed: Promise<void> = Promise.resolve();
+    try {
+      // So that it knows of the alarm before there is something to settle.
+      await expect
+        .poll(() => other.publish(message()).then(() => "confirmed", String), { timeout: 10_000 })
+        .toMatch(/takes no messages now/);
+      consumed = other.consume({ queue: "hourlyLog", prefetch: 1, stop: stop.signal }, (delivery) =>
+        delivery.settle({ kind: "deadLetter", reason: "it is bad" }),
+      );
+      await expect
+        .poll(() => told.filter((name) => name === "settlement.waiting").length, { timeout: 10_000 })
+        .toBeGreaterThan(1);
+      expect(await Array.fromAsync(broker.deadLetters.list("hourlyLog"))).toEqual([]);
+    } finally {
+      await part.ctl("set_vm_memory_high_watermark", "0.6");
+    }
+    const ids = async () => (await Array.fromAsync(broker.deadLetters.list("hourlyLog"))).map(({ id }) => id);
+    await expect.poll(ids, { timeout: 20_000, interval: 500 }).toContain(letter.id);
+    stop.abort();
+    await consumed;
+  },
+);
+
+test.skipIf(missing)(
   "a broker that is killed loses nothing that it confirmed, and all goes on by itself",
   async () => {
     const consumer = drain(broker);

@@ -96,6 +96,23 @@ function socketOf(model: ChannelModel): Socket {
   return (model.connection as unknown as { readonly stream: Socket }).stream;
 }
 
+/** Longest wait for the server's answer to a declaration or a question, in milliseconds: a queue without a leader gives none. */
+const ANSWER_TIMEOUT_MS = 30_000;
+
+/** Rejects when there is no answer in time; what was asked is left to itself. */
+export async function answered<T>(answer: Promise<T>): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => late.reject(new Error(`RabbitMQ did not answer within ${ANSWER_TIMEOUT_MS} ms`)),
+    ANSWER_TIMEOUT_MS,
+  );
+  try {
+    return await Promise.race([answer, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** A driver's error as BROKER_UNAVAILABLE, with the server's own words. */
 export function unavailable(thrown: unknown): MillraceError {
   if (thrown instanceof AggregateError && thrown.errors.length > 0) return unavailable(thrown.errors[0]);

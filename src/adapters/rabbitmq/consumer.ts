@@ -160,13 +160,14 @@ export class QueueConsumer {
 
   /** Tries until the message is where it is to go. False where it stays in its queue: the channel has ended, or is about to. */
   async #moved(session: Session, { message }: Delivery, route: Route): Promise<boolean> {
-    const { publisher, clock } = this.#parts;
+    const { publisher, clock, emit } = this.#parts;
     while (!session.ended) {
       try {
         await publisher.publish(message, route);
         return true;
-      } catch {
+      } catch (error) {
         if (this.#stopping) break;
+        emit("settlement.waiting", { queue: this.#queue, error });
         await clock.sleep(Math.random() * SETTLE_RETRY_MS);
       }
     }

@@ -1,6 +1,6 @@
 import type { ProjectionName } from "../../domain/projection.ts";
 import type { DeadLetter, DeadLetters } from "../../ports/broker.ts";
-import { openConnection, unavailable } from "./connection.ts";
+import { answered, openConnection, unavailable } from "./connection.ts";
 import { deadLetterOf } from "./message.ts";
 import type { ConfirmingPublisher } from "./publisher.ts";
 import { DEFAULT_EXCHANGE, deadQueueOf, declareTopology } from "./topology.ts";
@@ -19,11 +19,11 @@ export function deadLettersOf(brokerUrl: string, publisher: ConfirmingPublisher)
       throw unavailable(error);
     });
     try {
-      await declareTopology(connection.model);
+      await answered(declareTopology(connection.model));
       const channel = await connection.channel();
-      const { messageCount } = await channel.checkQueue(deadQueueOf(queue));
+      const { messageCount } = await answered(channel.checkQueue(deadQueueOf(queue)));
       for (let seen = 0; seen < messageCount; seen += 1) {
-        const message = await channel.get(deadQueueOf(queue));
+        const message = await answered(channel.get(deadQueueOf(queue)));
         if (message === false) return;
         yield { letter: deadLetterOf(queue, message), remove: () => channel.ack(message) };
       }

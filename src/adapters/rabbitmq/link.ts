@@ -1,7 +1,7 @@
 import { MillraceError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Emit } from "../../signals.ts";
-import { type Connection, openConnection, unavailable } from "./connection.ts";
+import { answered, type Connection, openConnection, unavailable } from "./connection.ts";
 
 /** Upper bounds of the wait before a further try to connect, in milliseconds: the first, and the longest. */
 const FIRST_BACKOFF_MS = 200;
@@ -102,7 +102,7 @@ export class Link<S> {
       if (this.#stop.signal.aborted) throw new Error("closed while connecting");
       this.#connection = connection;
       const ended = connection.lost.then((reason) => Promise.reject(reason));
-      const session = await Promise.race([setUp(connection), ended]);
+      const session = await Promise.race([answered(setUp(connection)), ended]);
       this.#fault = undefined;
       this.#next.resolve(session);
       return connection;

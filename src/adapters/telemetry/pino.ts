@@ -37,6 +37,8 @@ export function createLogSubscriber(logger: Logger): Emit {
     "broker.blocked": (fact) =>
       logger.error(fact, "the broker is in an alarm: clients are answered 503 until it is over"),
     "broker.unblocked": (fact) => logger.info(fact, "the broker takes messages again"),
+    "settlement.waiting": (fact) =>
+      logger.warn(fact, "a retry or dead letter cannot be published: its delivery waits unsettled"),
     "store.waiting": (fact) => logger.warn(fact, "store unavailable: deliveries wait unsettled"),
     "sweep.finished": (fact) => logger.debug(fact, "sweep finished"),
     "sweep.failed": (fact) => logger.warn(fact, "sweep failed: the next round will do its work"),

@@ -99,9 +99,15 @@ export function createPrometheus(
     labelNames: ["queue"],
     registers,
   });
+  const settlementWaits = new Counter({
+    name: "millrace_settlement_retries_total",
+    help: "Times a retry or dead letter could not be published and was tried again, by queue.",
+    labelNames: ["queue"],
+    registers,
+  });
   for (const queue of projectionNames) {
     for (const outcome of ["ack", "retry", "deadLetter"]) deliveries.inc({ queue, outcome }, 0);
-    for (const counter of [applied, duplicates, storeWaits]) counter.inc({ queue }, 0);
+    for (const counter of [applied, duplicates, storeWaits, settlementWaits]) counter.inc({ queue }, 0);
   }
   const sweeps = new Counter({
     name: "millrace_sweeps_total",
@@ -152,6 +158,7 @@ export function createPrometheus(
     "broker.connected": ({ connection }) => disconnections.inc({ connection }, 0),
     "broker.disconnected": ({ connection }) => disconnections.inc({ connection }),
     "duplicates.skipped": (fact) => duplicates.inc({ queue: fact.queue }, fact.events),
+    "settlement.waiting": ({ queue }) => settlementWaits.inc({ queue }),
     "store.waiting": ({ queue }) => storeWaits.inc({ queue }),
     "sweep.finished": ({ expired, forgotten, merged }) => {
       sweeps.inc({ outcome: "finished" });
