@@ -8,8 +8,6 @@ import { command, say } from "./command.ts";
 
 /** Where what was obtained is kept from run to run. */
 export function cacheFolder(): string {
-  const chosen = process.env["MILLRACE_PARTS_CACHE"];
-  if (chosen) return chosen;
   return join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "millrace-parts");
 }
 

@@ -15,14 +15,18 @@ export function say(text: string): void {
 
 /**
  * Runs a program to its end and resolves with its standard output. Rejects with the end of all that it wrote when its
- * exit code is not 0, or when there is no such program. It is told to end when this process does.
+ * exit code is not 0, or when there is no such program. It is told to end when this process does, where that can be arranged: on Linux.
  */
 export async function command(
   program: string,
   words: readonly string[],
   options: CommandOptions = {},
 ): Promise<string> {
-  const child = spawn("setpriv", ["--pdeathsig", "TERM", program, ...words], {
+  const linux = process.platform === "linux";
+  const [first, ...rest] = linux
+    ? (["setpriv", "--pdeathsig", "TERM", program, ...words] as const)
+    : [program, ...words];
+  const child = spawn(first, rest, {
     stdio: ["ignore", "pipe", "pipe"],
     env: options.environment ?? process.env,
     cwd: options.folder,
