@@ -58,7 +58,7 @@ export async function compose(
   parts: AsyncDisposableStack,
   stop: AbortSignal,
 ): Promise<readonly Actor[]> {
-  checkHeap(config);
+  if (roles.includes("collector")) checkHeap(config);
   const logged = createLogSubscriber(createLogger(config));
   const needsStore = roles.some((role) => role !== "collector");
   const needsBroker = roles.some((role) => role === "collector" || role in projections);

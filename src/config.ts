@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 import { MillraceError } from "./errors.ts";
 
-/** A kind of value: how its text is read, and what is allowed in the words of an error message. */
+/** A kind of value: how its text is read, and what is allowed, in the words of an error message and as JSON Schema. */
 interface Kind<T> {
   readonly allowed: string;
+  readonly schema: Readonly<Record<string, unknown>>;
   read(text: string): T | undefined;
 }
 interface Setting<T> extends Kind<T> {
@@ -14,6 +15,7 @@ interface Setting<T> extends Kind<T> {
 
 const integer = (minimum: number, maximum: number): Kind<number> => ({
   allowed: `an integer from ${minimum} to ${maximum}`,
+  schema: { type: "integer", minimum, maximum },
   read: (text) => {
     const value = /^-?\d+$/.test(text) ? Number(text) : Number.NaN;
     return value >= minimum && value <= maximum ? value : undefined;
@@ -22,20 +24,24 @@ const integer = (minimum: number, maximum: number): Kind<number> => ({
 const port = integer(0, 65_535);
 const matching = (pattern: RegExp, allowed: string): Kind<string> => ({
   allowed,
+  schema: { type: "string", pattern: pattern.source },
   read: (text) => (pattern.test(text) ? text : undefined),
 });
 /** Such as node's URL reads; `pattern` says which. */
 const url = (pattern: RegExp, allowed: string): Kind<string> => ({
   allowed,
+  schema: { type: "string", pattern: pattern.source },
   read: (text) => (pattern.test(text) && (text === "" || URL.canParse(text)) ? text : undefined),
 });
 const choice = <const T extends string>(...choices: readonly T[]): Kind<T> => ({
   allowed: choices.map((one) => `'${one}'`).join(" or "),
+  schema: { type: "string", enum: choices },
   read: (text) => choices.find((one) => one === text),
 });
 /** Items parted by commas; an empty text is an empty list. */
 const list = (item: RegExp, allowed: string): Kind<readonly string[]> => ({
   allowed: `a comma-separated list of ${allowed}`,
+  schema: { type: "array", items: { type: "string", pattern: item.source } },
   read: (text) => {
     const items = text.split(",").map((one) => one.trim());
     if (text.trim() === "") return [];
