@@ -39,14 +39,17 @@ function importsOf(code: string): readonly Import[] {
   ];
 }
 
-const files: readonly File[] = readdirSync(source, { recursive: true, encoding: "utf8" })
-  .filter((path) => path.endsWith(".ts"))
-  .toSorted()
-  .map((path) => {
-    const text = readFileSync(join(source, path), "utf8");
-    const code = withoutComments(text);
-    return { path, lines: text.trimEnd().split("\n").length, code, imports: importsOf(code) };
-  });
+function filesOf(folder: string): readonly File[] {
+  return readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .filter((path) => path.endsWith(".ts"))
+    .toSorted()
+    .map((path) => {
+      const text = readFileSync(join(folder, path), "utf8");
+      const code = withoutComments(text);
+      return { path, lines: text.trimEnd().split("\n").length, code, imports: importsOf(code) };
+    });
+}
+const files = filesOf(source);
 
 /** The folder below src that a file is in, or its name where it is in src itself. */
 const homeOf = (path: string): string => path.split("/", 1)[0] ?? "";
@@ -252,5 +255,27 @@ describe("every file of src", () => {
     expect(those(({ code }) => /^\s*(?:export\s+)?(?:const\s+)?enum\s/m.test(withoutQuotes(code)))).toEqual(
       [],
     );
+  });
+});
+
+describe("the sources of the manifests", () => {
+  const manifests = filesOf(join(source, "../cdk8s"));
+  const uses = manifests.flatMap(({ path, imports }) => imports.map(({ of }) => ({ path, of })));
+  const targets = uses
+    .filter(({ of }) => isOurs(of))
+    .map(({ path, of }) => ({ path, target: join("cdk8s", dirname(path), of) }));
+
+  test("know nothing of the program but its settings", () => {
+    const outside = targets.filter(({ target }) => !target.startsWith("cdk8s/"));
+    expect(new Set(outside.map(({ target }) => target))).toEqual(new Set(["src/config.ts"]));
+  });
+  test("say what is in a template, which knows nothing of them", () => {
+    const faults = targets.filter(
+      ({ path, target }) => path.startsWith("template/") && !target.startsWith("cdk8s/template/"),
+    );
+    expect(faults).toEqual([]);
+  });
+  test("are files of at most 300 lines", () => {
+    expect(manifests.filter(({ lines }) => lines > 300).map(({ path }) => path)).toEqual([]);
   });
 });

@@ -1,0 +1,38 @@
+import { App } from "cdk8s";
+import { Tokens } from "./template/manifest.ts";
+import { collector } from "./workloads/collector.ts";
+import { credentials } from "./workloads/credentials.ts";
+import { httpRoute, ingress } from "./workloads/ingress.ts";
+import { mongoDb } from "./workloads/mongodb.ts";
+import { networkPolicies } from "./workloads/network-policies.ts";
+import { query } from "./workloads/query.ts";
+import { rabbitMq } from "./workloads/rabbitmq.ts";
+import { serviceAccount } from "./workloads/service-account.ts";
+import { settingsMap } from "./workloads/settings.ts";
+import { smokeTest } from "./workloads/smoke-test.ts";
+import { sweeper } from "./workloads/sweeper.ts";
+import { workers } from "./workloads/worker.ts";
+
+/** Everything that is installed, in the order in which it makes sense to do so. */
+const workloads = [
+  serviceAccount,
+  networkPolicies,
+  credentials,
+  settingsMap,
+  rabbitMq,
+  mongoDb,
+  collector,
+  workers,
+  query,
+  sweeper,
+  ingress,
+  httpRoute,
+  smokeTest,
+];
+
+export function millraceApp(): { readonly app: App; readonly tokens: Tokens } {
+  const tokens = new Tokens();
+  const app = new App({ resolvers: [tokens] });
+  for (const workload of workloads) workload(app);
+  return { app, tokens };
+}

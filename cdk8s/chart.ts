@@ -1,0 +1,116 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { stringify } from "yaml";
+import { millraceApp } from "./app.ts";
+import {
+  fullName,
+  longName,
+  chartName,
+  millraceImage,
+  mongodbImage,
+  rabbitmqImage,
+  serviceAccountName,
+} from "./names.ts";
+import { notes } from "./notes.ts";
+import { printManifests } from "./template/manifest.ts";
+import { printNamed, printText } from "./template/print.ts";
+import { valuesSchema, valuesTable, valuesYaml } from "./template/reference.ts";
+import { defaultsOf } from "./template/values.ts";
+import { declarations } from "./values.ts";
+import { settingsChecksum } from "./workloads/settings.ts";
+
+const root = join(import.meta.dirname, "..");
+const WRITTEN = "Written by `npm run synth` from cdk8s/. Change that, not this.";
+const { version, description, license } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+  readonly version: string;
+  readonly description: string;
+  readonly license: string;
+};
+
+/** What the templates use by name. */
+const named = [
+  chartName,
+  longName,
+  fullName,
+  serviceAccountName,
+  millraceImage,
+  rabbitmqImage,
+  mongodbImage,
+  settingsChecksum,
+];
+
+export { version };
+export const defaults = defaultsOf(declarations);
+
+/** Every file of the chart, by its path in it. */
+export function chartFiles(): ReadonlyMap<string, string> {
+  const { app, tokens } = millraceApp();
+  const templates = [...printManifests(app, tokens)].map(([name, text]): [string, string] => [
+    `templates/${name}.yaml`,
+    `{{- /* ${WRITTEN} */ -}}\n${text}`,
+  ]);
+  return new Map([
+    ["Chart.yaml", `# ${WRITTEN}\n${stringify(chartYaml(), { lineWidth: 0 })}`],
+    ["values.yaml", `# ${WRITTEN}\n\n${valuesYaml(declarations)}\n`],
+    ["values.schema.json", `${JSON.stringify(valuesSchema(declarations), undefined, 2)}\n`],
+    ["README.md", readme()],
+    [".helmignore", "# Neither of the chart.\n.git/\n*.tgz\n"],
+    ["LICENSE", readFileSync(join(root, "LICENSE"), "utf8")],
+    ["templates/_helpers.tpl", `{{- /* ${WRITTEN} */ -}}\n${printNamed(named)}`],
+    ["templates/NOTES.txt", printText(notes)],
+    ...templates,
+  ]);
+}
+
+function chartYaml() {
+  return {
+    apiVersion: "v2",
+    name: "millrace",
+    type: "application",
+    version,
+    appVersion: version,
+    kubeVersion: ">=1.29.0-0",
+    description,
+    keywords: ["events", "ingestion", "rabbitmq", "mongodb", "exactly-once"],
+    annotations: {
+      "artifacthub.io/category": "streaming-messaging",
+      "artifacthub.io/license": license,
+      "artifacthub.io/images": stringify([
+        { name: "millrace", image: `millrace/millrace:${version}` },
+        { name: "rabbitmq", image: "rabbitmq:4.3-management" },
+        { name: "mongo", image: "mongo:8.0" },
+      ]),
+      "artifacthub.io/changes": stringify([{ kind: "added", description: "The chart." }]),
+    },
+  };
+}
+
+function readme(): string {
+  return `<!-- ${WRITTEN} -->
+
+# Millrace
+
+${description}. This chart installs it whole: a collector that takes events in over HTTP, three workers, a query API and a
+sweeper; RabbitMQ and MongoDB bundled for a try-out, or yours.
+
+    kubectl create namespace millrace
+    kubectl label namespace millrace pod-security.kubernetes.io/enforce=restricted
+    helm install millrace charts/millrace --namespace millrace --wait --timeout 10m
+    helm test millrace --namespace millrace
+
+Every pod meets the restricted pod security standard, so that the namespace can enforce it. Network policies forbid all but the
+ways of the system; the network of the cluster has to enforce them. Kubernetes 1.29 or newer; Helm 3 or 4.
+
+\`helm uninstall\` leaves the volumes of the bundled broker and store (and what is on them), and nothing else:
+\`kubectl delete pvc --selector app.kubernetes.io/instance=millrace\` removes them. The next install of the same name takes them
+up again, if its Secret has the same passwords: name one of yours by \`rabbitmq.existingSecret\` and \`mongodb.existingSecret\`.
+
+## Values
+
+A value that is not in this table, or of another kind, stops the install with a sentence that names it.
+
+| Value | Default | What it is |
+| --- | --- | --- |
+${valuesTable(declarations).join("\n")}
+`;
+}

@@ -1,0 +1,44 @@
+import { type SettingName, settings } from "../src/config.ts";
+import type { Declaration } from "./template/values.ts";
+
+/** Settings that the chart decides, and those of the embedded broker and store, which are not used in a cluster. */
+type Decided =
+  | "host"
+  | "collectorPort"
+  | "queryPort"
+  | "adminPort"
+  | "dataDir"
+  | "backlogMaxBytes"
+  | "logFormat"
+  | "brokerUrl"
+  | "brokerManagementUrl"
+  | "storeUrl"
+  | "writeKeyHashes";
+export type SettingValueName = Exclude<SettingName, Decided>;
+type SettingValue<N extends SettingName> = (typeof settings)[N]["default"];
+
+const decided: Readonly<Record<Decided, true>> = {
+  host: true,
+  collectorPort: true,
+  queryPort: true,
+  adminPort: true,
+  dataDir: true,
+  backlogMaxBytes: true,
+  logFormat: true,
+  brokerUrl: true,
+  brokerManagementUrl: true,
+  storeUrl: true,
+  writeKeyHashes: true,
+};
+export const settingValueNames = (Object.keys(settings) as SettingName[]).filter(
+  (name): name is SettingValueName => !(name in decided),
+);
+
+/** All others of config.ts, by the same name, with the same default and sentence. */
+export const settingValues = Object.fromEntries(
+  settingValueNames.map((name) => {
+    const { default: fallback, schema, sentence } = settings[name];
+    const kind = { integer: "number", string: "text", array: "structure" }[schema["type"] as string];
+    return [name, { kind, default: fallback, sentence, schema }];
+  }),
+) as unknown as { readonly [N in SettingValueName]: Declaration<SettingValue<N>> };

@@ -1,0 +1,167 @@
+import { type App, Chart } from "cdk8s";
+import type {
+  NetworkPolicy,
+  NetworkPolicyEgressRule,
+  NetworkPolicyIngressRule,
+  NetworkPolicyPeer,
+  NetworkPolicySpec,
+} from "kubernetes-types/networking/v1.d.ts";
+import type { LabelSelector } from "kubernetes-types/meta/v1.d.ts";
+import { COLLECTOR_PORT } from "./collector.ts";
+import { brokerIsBundled, storeIsBundled } from "./credentials.ts";
+import { MONGODB_PORT } from "./mongodb.ts";
+import { QUERY_PORT } from "./query.ts";
+import { AMQP_PORT, CLUSTER_PORTS, MANAGEMENT_PORT, PROMETHEUS_PORT, TOOL_PORTS } from "./rabbitmq.ts";
+import { ADMIN_PORT } from "./role.ts";
+import { SMOKE_TEST } from "./smoke-test.ts";
+import { workerComponents } from "./worker.ts";
+import { metadata, nameOf, releaseLabels, selectorLabels } from "../names.ts";
+import { all, any, type Expression, filled, not } from "../template/expression.ts";
+import { Manifest } from "../template/manifest.ts";
+import { ChartOnly, spread, type Templated, when } from "../template/tree.ts";
+import { values } from "../values.ts";
+
+const { networkPolicy } = values;
+const brokerUsers = ["collector", ...workerComponents];
+const storeUsers = [...workerComponents, "query", "sweeper"];
+const roles = ["collector", "query", "sweeper", ...workerComponents];
+
+const tcp = (...ports: readonly number[]) => ports.map((port) => ({ port, protocol: "TCP" }));
+const betweenNodes = [
+  ...tcp(...CLUSTER_PORTS),
+  { port: TOOL_PORTS[0], endPort: TOOL_PORTS[1], protocol: "TCP" },
+];
+const pods = (component: string): Templated<NetworkPolicyPeer> => ({
+  podSelector: { matchLabels: selectorLabels(component) },
+});
+const ofComponents = (components: readonly string[]): Templated<LabelSelector> => ({
+  matchLabels: releaseLabels(),
+  matchExpressions: [{ key: "app.kubernetes.io/component", operator: "In", values: [...components] }],
+});
+
+/** All is forbidden to the pods of the release but these arrows; probes of the node's own kubelet are always let through. */
+export function networkPolicies(app: App): void {
+  const chart = new Chart(app, "network-policies");
+  const policy = (id: string, spec: Templated<NetworkPolicySpec>, only?: Expression<boolean>): void =>
+    add(id, spec, false, only);
+  const add = (
+    id: string,
+    spec: Templated<NetworkPolicySpec>,
+    chartOnly: boolean,
+    only?: Expression<boolean>,
+  ): void => {
+    const condition = only === undefined ? networkPolicy.enabled : all(networkPolicy.enabled, only);
+    new Manifest<NetworkPolicy>(
+      chart,
+      id,
+      { apiVersion: "networking.k8s.io/v1", kind: "NetworkPolicy" },
+      { metadata: metadata("network-policy", nameOf(id)), spec },
+      { condition, chartOnly },
+    );
+  };
+  const incoming = (
+    id: string,
+    component: string,
+    rules: readonly Templated<NetworkPolicyIngressRule>[],
+    only?: Expression<boolean>,
+  ) =>
+    policy(
+      id,
+      {
+        podSelector: { matchLabels: selectorLabels(component) },
+        policyTypes: ["Ingress"],
+        ingress: [...rules],
+      },
+      only,
+    );
+  const outgoing = (
+    id: string,
+    from: readonly string[],
+    rules: readonly Templated<NetworkPolicyEgressRule>[],
+    only?: Expression<boolean>,
+  ) => policy(id, { podSelector: ofComponents(from), policyTypes: ["Egress"], egress: [...rules] }, only);
+
+  policy("default-deny", {
+    podSelector: { matchLabels: releaseLabels() },
+    policyTypes: ["Ingress", "Egress"],
+  });
+  policy("dns", {
+    podSelector: { matchLabels: releaseLabels() },
+    policyTypes: ["Egress"],
+    egress: [
+      {
+        to: [{ namespaceSelector: {}, podSelector: { matchLabels: { "k8s-app": "kube-dns" } } }],
+        ports: [
+          { port: 53, protocol: "UDP" },
+          { port: 53, protocol: "TCP" },
+        ],
+      },
+    ],
+  });
+
+  // From clients, and from the test that asks as one.
+  for (const [component, port] of [
+    ["collector", COLLECTOR_PORT],
+    ["query", QUERY_PORT],
+  ] as const) {
+    const from = when<unknown>(filled(networkPolicy.clients), [
+      spread(networkPolicy.clients),
+      new ChartOnly(pods(SMOKE_TEST)),
+    ]);
+    incoming(`${component}-in`, component, [{ from, ports: tcp(port) }]);
+  }
+  policy(
+    "scrapers-in",
+    {
+      podSelector: ofComponents(roles),
+      policyTypes: ["Ingress"],
+      ingress: [{ from: networkPolicy.scrapers as Expression<NetworkPolicyPeer[]>, ports: tcp(ADMIN_PORT) }],
+    },
+    filled(networkPolicy.scrapers),
+  );
+
+  const asClient = [
+    { to: [pods("collector")], ports: tcp(COLLECTOR_PORT) },
+    { to: [pods("query")], ports: tcp(QUERY_PORT) },
+  ];
+  const test = { podSelector: { matchLabels: selectorLabels(SMOKE_TEST) } };
+  add("smoke-test-out", { ...test, policyTypes: ["Egress"], egress: asClient }, true);
+
+  // To the broker, and between its nodes.
+  const toBroker = tcp(AMQP_PORT, MANAGEMENT_PORT);
+  outgoing("broker-out", brokerUsers, [{ to: [pods("rabbitmq")], ports: toBroker }], brokerIsBundled);
+  incoming(
+    "rabbitmq-in",
+    "rabbitmq",
+    [
+      { from: [{ podSelector: ofComponents(brokerUsers) }], ports: toBroker },
+      { from: [pods("rabbitmq")], ports: betweenNodes },
+      when(filled(networkPolicy.scrapers), {
+        from: networkPolicy.scrapers,
+        ports: tcp(PROMETHEUS_PORT),
+      }),
+    ],
+    brokerIsBundled,
+  );
+  outgoing("rabbitmq-out", ["rabbitmq"], [{ to: [pods("rabbitmq")], ports: betweenNodes }], brokerIsBundled);
+
+  // To the store.
+  outgoing("store-out", storeUsers, [{ to: [pods("mongodb")], ports: tcp(MONGODB_PORT) }], storeIsBundled);
+  incoming(
+    "mongodb-in",
+    "mongodb",
+    [{ from: [{ podSelector: ofComponents(storeUsers) }], ports: tcp(MONGODB_PORT) }],
+    storeIsBundled,
+  );
+
+  // To servers outside of the chart.
+  policy(
+    "external-out",
+    {
+      podSelector: ofComponents(roles),
+      policyTypes: ["Egress"],
+      egress: networkPolicy.externalEgress as Expression<NetworkPolicyEgressRule[]>,
+    },
+    any(not(brokerIsBundled), not(storeIsBundled)),
+  );
+}
