@@ -1,0 +1,27 @@
+import { join } from "node:path";
+import { command } from "../test/parts/command.ts";
+import { type Cluster, kubectl, loadImages } from "./cluster.ts";
+import { buildImage, IMAGE } from "./image.ts";
+import { serverImages } from "./offline/server-images.ts";
+import { obtainHelmFor } from "./programs.ts";
+import { step } from "./progress.ts";
+
+/** Of the release, and of its namespace. */
+export const RELEASE = "millrace";
+
+const here = import.meta.dirname;
+
+/** Builds the image, makes it known to the nodes, and installs the chart or brings it up to date. Resolves once all is ready. */
+export async function installChart(cluster: Cluster, valueFiles: readonly string[]): Promise<void> {
+  const servers = cluster.reach === "offline" ? await step("images of servers", serverImages) : [];
+  const tag = await step("image of millrace", async () => buildImage(cluster.reach));
+  await step("images into the nodes", async () => loadImages(cluster, [`${IMAGE}:${tag}`, ...servers]));
+  const helm = await obtainHelmFor(cluster.reach);
+  await kubectl(cluster, ["apply", "--server-side", "--filename", join(here, "namespace.yaml")]);
+  const what = ["upgrade", "--install", RELEASE, join(here, "../charts/millrace"), "--namespace", RELEASE];
+  const where = ["--kubeconfig", cluster.kubeconfig, "--kube-context", cluster.context];
+  const values = [join(here, "values.yaml"), ...valueFiles].flatMap((file) => ["--values", file]);
+  const image = ["--set-string", `image.tag=${tag}`];
+  const words = [...what, ...where, ...values, ...image, "--wait", "--timeout", "10m"];
+  await step("chart", async () => command(helm, words));
+}
