@@ -8,6 +8,10 @@ const real = [
 ];
 /** These start whole systems and load both cores: one at a time, after all else. */
 const systems = ["test/fault/**/*.test.ts", "test/flow/**/*.test.ts", "test/commands/roles.test.ts"];
+/** These render the chart, with programs that are obtained first. */
+const chart = ["test/chart/**/*.test.ts"];
+/** A whole Kubernetes, which the tests make and remove: after all else. */
+const cluster = ["test/cluster/**/*.test.ts"];
 const timeouts = { testTimeout: 30_000, hookTimeout: 60_000 };
 
 export default defineConfig({
@@ -17,7 +21,7 @@ export default defineConfig({
         test: {
           name: "parts",
           include: ["test/**/*.test.ts"],
-          exclude: [...systems, ...real],
+          exclude: [...systems, ...real, ...chart, ...cluster],
           maxWorkers: 2,
           ...timeouts,
         },
@@ -40,6 +44,26 @@ export default defineConfig({
           fileParallelism: false,
           sequence: { groupOrder: 2 },
           ...timeouts,
+        },
+      },
+      {
+        test: {
+          name: "chart",
+          include: chart,
+          globalSetup: "test/chart/setup.ts",
+          maxWorkers: 2,
+          sequence: { groupOrder: 3 },
+          ...timeouts,
+        },
+      },
+      {
+        test: {
+          name: "cluster",
+          include: cluster,
+          fileParallelism: false,
+          sequence: { groupOrder: 4 },
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
     ],

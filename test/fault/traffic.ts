@@ -8,6 +8,8 @@ import type { Random } from "./random.ts";
 export interface TrafficOptions {
   readonly send: Send;
   readonly random: Random;
+  /** To go on with; by default a new one. */
+  readonly ledger?: Ledger;
   /** Clients, each with one job at a time. */
   readonly clients: number;
   readonly eventsPerSecond: number;
@@ -34,8 +36,8 @@ export class Traffic {
   readonly #surge: number;
   readonly #work: Promise<unknown>;
 
-  constructor({ send, random, clients, eventsPerSecond }: TrafficOptions) {
-    this.ledger = new Ledger(random);
+  constructor({ send, random, ledger, clients, eventsPerSecond }: TrafficOptions) {
+    this.ledger = ledger ?? new Ledger(random);
     this.#surge = eventsPerSecond / 2;
     const parts = { send, ledger: this.ledger, random, pace: this.#pace };
     const until = { stop: this.#stop.signal, deadline: this.#deadline.signal };

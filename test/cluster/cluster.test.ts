@@ -1,0 +1,319 @@
+import { randomBytes, randomInt } from "node:crypto";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Cluster, closeCluster, findCluster } from "../../kind/cluster.ts";
+import { plainManifests } from "../../cdk8s/plain.ts";
+import { Ledger } from "../fault/ledger.ts";
+import { seededRandom } from "../fault/random.ts";
+import { settledVerdict } from "../fault/settled.ts";
+import { Traffic } from "../fault/traffic.ts";
+import { tryConnection } from "./connection.ts";
+import { deletePods } from "./deletions.ts";
+import { ingressSender, postedAndCounted } from "./ingress.ts";
+import { componentOf, isReady, Namespace, restartsOf } from "./install.ts";
+import { SteadyClient } from "./steady.ts";
+import { kindUp, NAME } from "./up.ts";
+import { sum, usageOf } from "./usage.ts";
+
+const VALUES = join(import.meta.dirname, "values.yaml");
+const RELEASE = "millrace";
+const SETTLE_MS = 120_000;
+const EVENTS = 20_000;
+
+const seed = Number(process.env["MILLRACE_TEST_SEED"] ?? randomInt(2 ** 31));
+const random = seededRandom(seed);
+/** Of all that these tests ever post: the views are compared with the whole of it. */
+const ledger = new Ledger(random);
+const progress = (line: string): void => console.log(line);
+
+let cluster: Cluster;
+let millrace: Namespace;
+let url: string;
+let image: string;
+
+async function verdict() {
+  const { missing, wrong, counted } = await settledVerdict(ledger, {
+    queryUrl: url,
+    pageRows: 10_000,
+    settleMs: SETTLE_MS,
+    progress,
+  });
+  progress(`acknowledged ${ledger.acknowledged}, counted ${JSON.stringify(counted)}`);
+  return { missing: missing.slice(0, 20), wrong: wrong.slice(0, 20) };
+}
+const exact = { missing: [], wrong: [] };
+
+async function countedEvents(): Promise<number> {
+  const answer = await fetch(`${url}/metrics/hourly_logs/total?limit=10000`);
+  const rows = (await answer.json()) as readonly { readonly count: number }[];
+  return sum(rows.map(({ count }) => count));
+}
+
+/** Posts events until one is acknowledged, and waits until it is counted. Resolves to the seconds since `begunMs`. */
+async function firstCounted(begunMs: number): Promise<number> {
+  using send = ingressSender(url, 1);
+  const before = { acknowledged: ledger.acknowledged, counted: await countedEvents() };
+  while (ledger.acknowledged === before.acknowledged) await new SteadyClient(send, ledger, 1000).finish();
+  while ((await countedEvents()) === before.counted) await sleep(50);
+  return (Date.now() - begunMs) / 1000;
+}
+
+beforeAll(async () => {
+  progress(`seed ${seed}: MILLRACE_TEST_SEED sets it`);
+  const left = await findCluster(NAME);
+  if (left !== undefined) await closeCluster(left);
+}, 120_000);
+
+afterAll(async () => {
+  if (cluster !== undefined && process.env["MILLRACE_TEST_KEEP"] === undefined) await closeCluster(cluster);
+}, 120_000);
+
+describe("kind:up", () => {
+  test("from no cluster ends with Millrace at work", { timeout: 1_800_000 }, async () => {
+    const begun = Date.now();
+    const up = await kindUp(VALUES);
+    cluster = up.cluster;
+    url = `http://127.0.0.1:${cluster.httpPort}`;
+    millrace = new Namespace(cluster, RELEASE);
+    const path = "jsonpath={.spec.template.spec.containers[0].image}";
+    image = await millrace.kubectl("get", "deployment", "millrace-collector", "--output", path);
+    const seconds = await firstCounted(begun);
+    progress(
+      `no cluster: kind:up ${up.seconds.toFixed(0)} s, first event counted after ${seconds.toFixed(1)} s`,
+    );
+    expect(await verdict()).toEqual(exact);
+  });
+
+  test("once more changes nothing", { timeout: 600_000 }, async () => {
+    const before = (await millrace.pods()).map((pod) => pod.metadata.name).toSorted();
+    const begun = Date.now();
+    const up = await kindUp(VALUES);
+    const seconds = await firstCounted(begun);
+    progress(
+      `cluster there: kind:up ${up.seconds.toFixed(0)} s, event counted after ${seconds.toFixed(1)} s`,
+    );
+    expect((await millrace.pods()).map((pod) => pod.metadata.name).toSorted()).toEqual(before);
+  });
+});
+
+describe("an install", () => {
+  test("has every pod ready without a restart, in a namespace that enforces restricted pods", async () => {
+    await sleep(20_000);
+    const pods = await millrace.pods();
+    expect(pods.map(componentOf).toSorted()).toEqual(
+      expect.arrayContaining(["collector", "mongodb", "query", "rabbitmq", "sweeper", "worker-hourly-log"]),
+    );
+    expect(
+      pods.filter((pod) => !isReady(pod) || restartsOf(pod) > 0).map((pod) => pod.metadata.name),
+    ).toEqual([]);
+    const [namespace] = JSON.parse(
+      `[${await millrace.kubectl("get", "namespace", RELEASE, "--output=json")}]`,
+    );
+    expect(namespace.metadata.labels["pod-security.kubernetes.io/enforce"]).toBe("restricted");
+  });
+
+  test("has figures for the autoscaler, and tells what it uses at rest", { timeout: 120_000 }, async () => {
+    const pods = (await millrace.pods()).length;
+    await expect
+      .poll(async () => (await usageOf(millrace)).length, { timeout: 90_000, interval: 2000 })
+      .toBe(pods);
+    const used = await usageOf(millrace);
+    for (const { pod, cores, mebibytes } of used) {
+      progress(`at rest: ${pod} ${(cores * 1000).toFixed(0)}m ${mebibytes.toFixed(0)}Mi`);
+    }
+    const total = [
+      sum(used.map(({ cores }) => cores)).toFixed(3),
+      sum(used.map((one) => one.mebibytes)).toFixed(0),
+    ];
+    progress(`at rest in all: ${total[0]} cores, ${total[1]} MiB in ${used.length} pods`);
+  });
+
+  describe("with network policies", () => {
+    const broker = () => `millrace-rabbitmq.${RELEASE}`;
+    const store = () => `millrace-mongodb.${RELEASE}`;
+    let stranger: Namespace;
+    beforeAll(async () => {
+      stranger = new Namespace(cluster, "stranger");
+      await stranger.create();
+    }, 60_000);
+    afterAll(async () => stranger.remove(), 180_000);
+
+    test.for([
+      ["a pod of another namespace", "RabbitMQ", broker, 5672, {}],
+      ["a pod of another namespace", "RabbitMQ's management", broker, 15672, {}],
+      ["a pod of another namespace", "MongoDB", store, 27017, {}],
+    ] as const)("%s cannot reach %s", { timeout: 120_000 }, async ([, , host, port, labels]) => {
+      expect(await tryConnection(stranger, labels, image, host(), port)).not.toBe("connected");
+    });
+
+    test("but it reaches the collector, which is there for it", { timeout: 120_000 }, async () => {
+      const host = `millrace-collector.${RELEASE}`;
+      expect(await tryConnection(stranger, {}, image, host, 3000)).toBe("connected");
+    });
+
+    test("nor can a pod of the same namespace without a part in the system", {
+      timeout: 120_000,
+    }, async () => {
+      expect(await tryConnection(millrace, {}, image, store(), 27017)).not.toBe("connected");
+      expect(await tryConnection(millrace, {}, image, broker(), 5672)).not.toBe("connected");
+    });
+
+    test("and the query API's pods reach MongoDB, and not RabbitMQ", { timeout: 120_000 }, async () => {
+      const query = { "app.kubernetes.io/name": "millrace", "app.kubernetes.io/instance": RELEASE };
+      const labels = { ...query, "app.kubernetes.io/component": "query" };
+      expect(await tryConnection(millrace, labels, image, store(), 27017)).toBe("connected");
+      expect(await tryConnection(millrace, labels, image, broker(), 5672)).not.toBe("connected");
+    });
+  });
+
+  test("is upgraded under 50 events a second without a failed request", { timeout: 600_000 }, async () => {
+    const before = (await millrace.pods("collector")).map((pod) => pod.metadata.name);
+    using send = ingressSender(url, 32);
+    const client = new SteadyClient(send, ledger, 50);
+    await sleep(2000);
+    const changed = ["--set", "settings.prefetch=64", "--set", "query.nodeOptions=--max-old-space-size=100"];
+    const begun = Date.now();
+    await millrace.helm(
+      "upgrade",
+      RELEASE,
+      "charts/millrace",
+      "--reuse-values",
+      ...changed,
+      "--wait",
+      "--timeout=5m",
+    );
+    progress(`upgrade: ${((Date.now() - begun) / 1000).toFixed(0)} s`);
+    await sleep(2000);
+    await client.finish();
+    progress(`upgrade: ${client.posted} events posted once, ${client.failures.length} failed`);
+    expect(client.failures).toEqual([]);
+    expect((await millrace.pods("collector")).filter((pod) => before.includes(pod.metadata.name))).toEqual(
+      [],
+    );
+    expect(await verdict()).toEqual(exact);
+  });
+
+  test("gets a further collector when the load grows", { timeout: 300_000 }, async () => {
+    using send = ingressSender(url, 64);
+    const client = new SteadyClient(send, ledger, 400);
+    const desired = async () =>
+      (await millrace.list<Autoscaler>("horizontalpodautoscalers"))[0]?.status.desiredReplicas;
+    try {
+      await expect.poll(desired, { timeout: 240_000, interval: 1000 }).toBe(3);
+    } finally {
+      await client.finish();
+    }
+    expect(client.failures).toEqual([]);
+  });
+
+  test(`counts each of ${EVENTS} events once while pods are deleted`, { timeout: 1_200_000 }, async () => {
+    const components = Array.from(new Set((await millrace.pods()).map(componentOf)));
+    using send = ingressSender(url, 16);
+    const stop = new AbortController();
+    const goal = ledger.acknowledged + EVENTS;
+    const traffic = new Traffic({ send, random, ledger, clients: 16, eventsPerSecond: 250 });
+    const deleting = deletePods(millrace, random, components, stop.signal);
+    const deadline = Date.now() + 900_000;
+    while (ledger.acknowledged < goal && Date.now() < deadline) {
+      await sleep(2000);
+      progress(traffic.line());
+    }
+    stop.abort();
+    const deleted = await deleting;
+    await millrace.waitForPods();
+    await traffic.finish(SETTLE_MS);
+    progress(`pods deleted: ${JSON.stringify(deleted)}`);
+    expect(ledger.acknowledged).toBeGreaterThanOrEqual(goal);
+    expect(Math.min(...Object.values(deleted))).toBeGreaterThan(0);
+    expect(traffic.faults()).toEqual([]);
+    expect(await verdict()).toEqual(exact);
+  });
+
+  test("passes its own test", { timeout: 180_000 }, async () => {
+    const said = await millrace.helm("test", RELEASE, "--timeout=2m");
+    expect(said).toMatch(/Phase:\s+Succeeded/);
+  });
+
+  test("leaves its volumes when it goes, and nothing else", { timeout: 300_000 }, async () => {
+    await millrace.helm("uninstall", RELEASE, "--wait", "--timeout=4m");
+    await expect
+      .poll(async () => millrace.contents(), { timeout: 120_000, interval: 1000 })
+      .toEqual([
+        "persistentvolumeclaim/data-millrace-mongodb-0",
+        "persistentvolumeclaim/data-millrace-rabbitmq-0",
+      ]);
+  });
+
+  test("is not made on volumes whose passwords are gone, and says what to do", {
+    timeout: 300_000,
+  }, async () => {
+    const install = async () => millrace.helm("install", RELEASE, "charts/millrace");
+    await expect(install()).rejects.toThrow("volumes of an earlier install are here");
+    expect(await millrace.contents()).toHaveLength(2);
+    await millrace.kubectl("delete", "pvc", "--selector", `app.kubernetes.io/instance=${RELEASE}`);
+    expect(await millrace.contents()).toEqual([]);
+    await millrace.remove();
+  });
+});
+
+interface Autoscaler {
+  readonly status: { readonly desiredReplicas?: number };
+}
+
+describe("the plain manifests", () => {
+  const HOST = "plain.example.test";
+  let plain: Namespace;
+  beforeAll(async () => {
+    plain = new Namespace(cluster, "plain");
+    await plain.create();
+  }, 60_000);
+
+  test("work in another namespace, with three nodes of RabbitMQ", { timeout: 600_000 }, async () => {
+    const [, repository = "", tag = ""] = /^(.*):([^:]*)$/.exec(image) ?? [];
+    const values = {
+      image: { repository, tag },
+      rabbitmq: { replicas: 3 },
+      ingress: { enabled: true, host: HOST },
+    };
+    const keys = ["rabbitmq-password", "rabbitmq-erlang-cookie", "mongodb-password"];
+    await plain.apply({
+      apiVersion: "v1",
+      kind: "Secret",
+      metadata: { name: "millrace-credentials" },
+      stringData: Object.fromEntries(keys.map((key) => [key, randomBytes(16).toString("hex")])),
+    });
+    await plain.apply(...plainManifests({ release: RELEASE, values }));
+    await plain.kubectl("rollout", "status", "statefulset/millrace-rabbitmq", "--timeout=300s");
+    await plain.waitForPods();
+    expect(await postedAndCounted(url, HOST)).toContain('"count":1');
+  });
+
+  test("have every queue on all three nodes, and go on without one of them", {
+    timeout: 300_000,
+  }, async () => {
+    const nodesOf = async (): Promise<Readonly<Record<string, number>>> => {
+      const inside = ["exec", "millrace-rabbitmq-0", "--container=rabbitmq", "--"];
+      const list = ["rabbitmqctl", "list_queues", "--quiet", "--formatter=json", "name", "members"];
+      const rows = JSON.parse(await plain.kubectl(...inside, ...list)) as readonly {
+        readonly name: string;
+        readonly members: readonly string[];
+      }[];
+      return Object.fromEntries(rows.map(({ name, members }) => [name, members.length]));
+    };
+    const three = { accountName: 3, distinctName: 3, hourlyLog: 3 };
+    await expect.poll(nodesOf, { timeout: 240_000, interval: 5000 }).toMatchObject(three);
+    await plain.kubectl(
+      "delete",
+      "pod",
+      "millrace-rabbitmq-2",
+      "--grace-period=0",
+      "--force",
+      "--wait=false",
+    );
+    for (let round = 0; round < 5; round += 1)
+      expect(await postedAndCounted(url, HOST)).toContain('"count":1');
+  });
+
+  afterAll(async () => plain.remove(), 300_000);
+});
