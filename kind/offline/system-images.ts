@@ -20,8 +20,8 @@ interface Layer {
 }
 
 /** Such as ours, which no registry has. */
-export const ADDONS_IMAGE = "localhost/millrace/addons:1";
-export const METRICS_SERVER_IMAGE = "registry.k8s.io/metrics-server/metrics-server:v0.8.0";
+const ADDONS_IMAGE = "localhost/millrace/addons:1";
+const METRICS_SERVER_IMAGE = "registry.k8s.io/metrics-server/metrics-server:v0.8.0";
 
 const DAEMONS = [
   "kube-apiserver",
@@ -31,7 +31,7 @@ const DAEMONS = [
   "etcd",
   "coredns",
 ];
-const SERVICES = ["node-network", "network-policy", "node-storage", "metrics-server"];
+const SERVICES = ["node-network", "node-storage", "metrics-server"];
 
 /**
  * Lays out in the folder what `docker save` would write: the images that kubeadm asks for under the names that it asks

@@ -1,3 +1,6 @@
+// For another version of Kubernetes, change it here throughout, and KUBERNETES in ../programs.ts; then CoreDNS and etcd to
+// what goes with it (its kubeadm names them), and have `go mod tidy` do the rest. All in one module, so that what is shared
+// is compiled once.
 module millrace.dev/kind
 
 go 1.24.4

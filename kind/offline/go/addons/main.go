@@ -25,9 +25,8 @@ var programs = map[string]func(ctx context.Context) error{
 		logs.InitLogs()
 		return cli.RunNoErrOutput(app.NewMetricsServerCommand(ctx.Done()))
 	},
-	"node-network":   nodeNetwork,
-	"node-storage":   nodeStorage,
-	"network-policy": networkPolicy,
+	"node-network": nodeNetwork,
+	"node-storage": nodeStorage,
 }
 
 func main() {

@@ -12,6 +12,7 @@ import (
 	"github.com/vishvananda/netlink"
 	core "k8s.io/api/core/v1"
 	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 )
@@ -41,13 +42,21 @@ const (
 `
 )
 
-// nodeNetwork tells the container runtime which addresses the pods of this node get, and keeps a route to those of every
-// other node. What leaves the cluster goes out with the node's address.
+// nodeNetwork connects the pods of this node and enforces the policies on them. It ends when either fails.
 func nodeNetwork(ctx context.Context) error {
 	client, err := connect()
 	if err != nil {
 		return err
 	}
+	ended := make(chan error, 2)
+	go func() { ended <- connectPods(ctx, client) }()
+	go func() { ended <- enforcePolicies(ctx, client) }()
+	return <-ended
+}
+
+// connectPods tells the container runtime which addresses the pods of this node get, and keeps a route to those of every
+// other node. What leaves the cluster goes out with the node's address.
+func connectPods(ctx context.Context, client kubernetes.Interface) error {
 	self, podSubnet := os.Getenv("NODE_NAME"), os.Getenv("POD_SUBNET")
 	factory := informers.NewSharedInformerFactory(client, time.Minute)
 	nodes := factory.Core().V1().Nodes().Informer()

@@ -10,16 +10,13 @@ import (
 	"github.com/cloudnativelabs/kube-router/v2/pkg/healthcheck"
 	"github.com/cloudnativelabs/kube-router/v2/pkg/options"
 	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 )
 
-// networkPolicy is kube-router reduced to its firewall: the pods' addresses go into sets, and iptables asks these. The
+// enforcePolicies is kube-router reduced to its firewall: the pods' addresses go into sets, and iptables asks these. The
 // rest of kube-router would bring BGP and the client of a cloud along, which take longer to compile than all of this.
-func networkPolicy(ctx context.Context) error {
-	client, err := connect()
-	if err != nil {
-		return err
-	}
+func enforcePolicies(ctx context.Context, client kubernetes.Interface) error {
 	config := options.NewKubeRouterConfig()
 	config.HostnameOverride = os.Getenv("NODE_NAME")
 	config.ClusterIPCIDRs = []string{os.Getenv("SERVICE_SUBNET")}
