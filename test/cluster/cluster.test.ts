@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Cluster, closeCluster, findCluster } from "../../kind/cluster.ts";
 import { plainManifests } from "../../cdk8s/plain.ts";
+import { obtainSchemas } from "../chart/schemas.ts";
 import { Ledger } from "../fault/ledger.ts";
 import { seededRandom } from "../fault/random.ts";
 import { settledVerdict } from "../fault/settled.ts";
@@ -263,6 +264,7 @@ interface Autoscaler {
 
 describe("the plain manifests", () => {
   const HOST = "plain.example.test";
+  const HTTP_ROUTES = "httproutes.gateway.networking.k8s.io";
   let plain: Namespace;
   beforeAll(async () => {
     plain = new Namespace(cluster, "plain");
@@ -275,7 +277,10 @@ describe("the plain manifests", () => {
       image: { repository, tag },
       rabbitmq: { replicas: 3 },
       ingress: { enabled: true, host: HOST },
+      httpRoute: { enabled: true, parentRefs: [{ name: "public" }], hostnames: [HOST] },
     };
+    await plain.kubectl("apply", "--server-side", "--filename", (await obtainSchemas()).httpRoute);
+    await plain.kubectl("wait", "--for=condition=Established", `crd/${HTTP_ROUTES}`, "--timeout=60s");
     const keys = ["rabbitmq-password", "rabbitmq-erlang-cookie", "mongodb-password"];
     await plain.apply({
       apiVersion: "v1",
@@ -287,6 +292,8 @@ describe("the plain manifests", () => {
     await plain.kubectl("rollout", "status", "statefulset/millrace-rabbitmq", "--timeout=300s");
     await plain.waitForPods();
     expect(await postedAndCounted(url, HOST)).toContain('"count":1');
+    // The API server takes it; there is no gateway here to follow it.
+    expect(await plain.list(HTTP_ROUTES)).toHaveLength(1);
   });
 
   test("have every queue on all three nodes, and go on without one of them", {
