@@ -3,10 +3,14 @@ const { COLLECTOR, QUERY, KEY } = process.env;
 const username = "helm-test";
 const metric = "helm_test";
 const DEADLINE = Date.now() + 60_000;
+/** One that does not answer is asked again. */
+const patience = () => AbortSignal.timeout(10_000);
 const pause = () => new Promise((done) => setTimeout(done, 500));
 
 async function count() {
-  const answer = await fetch(`${QUERY}/metrics/hourly_logs/per_user?username=${username}&metric=${metric}`);
+  const answer = await fetch(`${QUERY}/metrics/hourly_logs/per_user?username=${username}&metric=${metric}`, {
+    signal: patience(),
+  });
   if (!answer.ok) throw new Error(`the query API answered ${answer.status}: ${await answer.text()}`);
   const [row] = await answer.json();
   return row?.count ?? 0;
@@ -30,12 +34,17 @@ const id = crypto.randomUUID();
 await tried("posting", async () => {
   const answer = await fetch(`${COLLECTOR}/event`, {
     method: "POST",
+    signal: patience(),
     headers: { "content-type": "application/json", ...(KEY ? { authorization: `Bearer ${KEY}` } : {}) },
     body: JSON.stringify({ id, username, metric, count: 1 }),
   });
   if (!answer.ok) throw new Error(`the collector answered ${answer.status}: ${await answer.text()}`);
 });
-await tried("counting", async () => {
-  if ((await count()) <= before) throw new Error("the event is not counted yet");
+const counted = await tried("counting", async () => {
+  const more = (await count()) - before;
+  if (more < 1) throw new Error("the event is not counted yet");
+  return more;
 });
+if (counted > 1)
+  throw new Error(`${counted} events were counted: event ${id} twice, or another run beside this one`);
 console.log(`event ${id} was acknowledged, stored and counted`);

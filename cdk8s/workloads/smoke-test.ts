@@ -12,6 +12,8 @@ import { Manifest } from "../template/manifest.ts";
 import { when } from "../template/tree.ts";
 import { values } from "../values.ts";
 
+/** Above the minute that its steps have, with time for the image. */
+const DEADLINE_SECONDS = 180;
 export const SMOKE_TEST = "smoke-test";
 const name = nameOf(SMOKE_TEST);
 
@@ -57,7 +59,10 @@ export function smokeTest(app: App): void {
     chart,
     "pod",
     { apiVersion: "v1", kind: "Pod" },
-    { metadata: metadata(SMOKE_TEST, name, hook), spec: { ...pod, restartPolicy: "Never" } as never },
+    {
+      metadata: metadata(SMOKE_TEST, name, hook),
+      spec: { ...pod, restartPolicy: "Never", activeDeadlineSeconds: DEADLINE_SECONDS } as never,
+    },
     { chartOnly: true },
   );
 }
