@@ -77,8 +77,8 @@ const configuration = lines(
   "cluster_name = millrace",
   "cluster_formation.peer_discovery_backend = classic_config",
   ...peers.map(({ line, condition }) => when(condition, line)),
-  // A node that gave up on the others would start as a cluster of its own, which nothing mends.
-  "cluster_formation.discovery_retry_limit = 300",
+  // A node that gave up on the others would start as a cluster of its own, which nothing mends: its probe ends it before that.
+  "cluster_formation.discovery_retry_limit = 600",
   "cluster_formation.discovery_retry_interval = 1000",
   "cluster_partition_handling = pause_minority",
   // A queue that was made before all nodes were there gets its other members later.
