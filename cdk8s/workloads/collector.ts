@@ -1,10 +1,7 @@
 import { type App, Chart } from "cdk8s";
-import type { Deployment } from "kubernetes-types/apps/v1.d.ts";
 import type { HorizontalPodAutoscaler } from "kubernetes-types/autoscaling/v2.d.ts";
-import type { Service } from "kubernetes-types/core/v1.d.ts";
-import { disruptionBudget } from "./disruption-budget.ts";
-import { rolePods } from "./role.ts";
-import { metadata, nameOf, selectorLabels } from "../names.ts";
+import { roleWorkload } from "./role.ts";
+import { metadata, nameOf } from "../names.ts";
 import { all, any, digits, filled, more, not, text } from "../template/expression.ts";
 import { Manifest } from "../template/manifest.ts";
 import { when } from "../template/tree.ts";
@@ -15,45 +12,26 @@ const { autoscaling } = values.collector;
 
 export function collector(app: App): void {
   const chart = new Chart(app, "collector");
-  new Manifest<Deployment>(
-    chart,
-    "pods",
-    { apiVersion: "apps/v1", kind: "Deployment" },
-    {
-      metadata: metadata("collector"),
-      spec: {
-        // Where the autoscaler sets it, nobody else may.
-        replicas: when(not(autoscaling.enabled), values.collector.replicas),
-        selector: { matchLabels: selectorLabels("collector") },
-        strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
-        template: rolePods({
-          component: "collector",
-          roleValues: values.collector,
-          needs: ["broker"],
-          args: ["collector"],
-          ports: [{ name: "http", containerPort: COLLECTOR_PORT }],
-          env: [
-            when(filled(values.writeKeys.existingSecret), {
-              name: "MILLRACE_WRITE_KEY_HASHES",
-              valueFrom: { secretKeyRef: { name: values.writeKeys.existingSecret, key: "hashes" } },
-            }),
-          ],
-        }),
-      },
-    },
+  const several = any(
+    all(autoscaling.enabled, more(autoscaling.minReplicas, 1)),
+    all(not(autoscaling.enabled), more(values.collector.replicas, 1)),
   );
-  new Manifest<Service>(
-    chart,
-    "service",
-    { apiVersion: "v1", kind: "Service" },
-    {
-      metadata: metadata("collector"),
-      spec: {
-        selector: selectorLabels("collector"),
-        ports: [{ name: "http", port: COLLECTOR_PORT, targetPort: "http", appProtocol: "http" }],
-      },
-    },
-  );
+  roleWorkload(chart, {
+    component: "collector",
+    roleValues: values.collector,
+    // Where the autoscaler sets it, nobody else may.
+    replicas: when(not(autoscaling.enabled), values.collector.replicas),
+    several,
+    needs: ["broker"],
+    args: ["collector"],
+    httpPort: COLLECTOR_PORT,
+    env: [
+      when(filled(values.writeKeys.existingSecret), {
+        name: "MILLRACE_WRITE_KEY_HASHES",
+        valueFrom: { secretKeyRef: { name: values.writeKeys.existingSecret, key: "hashes" } },
+      }),
+    ],
+  });
   new Manifest<HorizontalPodAutoscaler>(
     chart,
     "autoscaler",
@@ -88,9 +66,4 @@ export function collector(app: App): void {
       },
     },
   );
-  const several = any(
-    all(autoscaling.enabled, more(autoscaling.minReplicas, 1)),
-    all(not(autoscaling.enabled), more(values.collector.replicas, 1)),
-  );
-  disruptionBudget(chart, "collector", several);
 }

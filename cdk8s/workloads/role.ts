@@ -1,11 +1,15 @@
-import type { Container, EnvVar } from "kubernetes-types/core/v1.d.ts";
+import type { Chart } from "cdk8s";
+import type { Deployment } from "kubernetes-types/apps/v1.d.ts";
+import type { Container, EnvVar, Service } from "kubernetes-types/core/v1.d.ts";
+import { disruptionBudget } from "./disruption-budget.ts";
 import { brokerEnv } from "./rabbitmq.ts";
 import { storeEnv } from "./mongodb.ts";
 import { settingsChecksum, settingsName } from "./settings.ts";
-import { millraceImage } from "../names.ts";
+import { metadata, millraceImage, selectorLabels } from "../names.ts";
 import { confined, httpProbe, podTemplate, PRE_STOP_SECONDS, roleGraceSeconds } from "../pod.ts";
 import type { Expression } from "../template/expression.ts";
-import { spread, type Templated } from "../template/tree.ts";
+import { Manifest } from "../template/manifest.ts";
+import { type Conditional, spread, type Templated } from "../template/tree.ts";
 import { values } from "../values.ts";
 
 export const ADMIN_PORT = 9090;
@@ -15,17 +19,56 @@ export const ROLE_USER = 1000;
 interface Role {
   readonly component: string;
   readonly roleValues: typeof values.query;
+  /** How many pods; left out where somebody else sets it. */
+  readonly replicas: Expression<number> | Conditional<Expression<number>>;
+  /** Whether there is more than one pod. */
+  readonly several: Expression<boolean>;
   /** Servers that it talks to, and whose credentials it gets. */
   readonly needs: readonly ("broker" | "store")[];
   /** What the image is told to be, such as `worker hourlyLog`. */
   readonly args: readonly string[];
-  /** Ports besides that of its administration. */
-  readonly ports?: readonly { readonly name: string; readonly containerPort: number }[];
-  readonly env?: readonly Templated<EnvVar>[];
+  /** Where it serves HTTP, and has a Service for it. */
+  readonly httpPort?: number;
+  readonly env?: readonly (Templated<EnvVar> | Conditional<Templated<EnvVar>>)[];
 }
 
-/** The pods of a role of Millrace. */
-export function rolePods({ component, roleValues, needs, args, ports = [], env = [] }: Role) {
+/** A role of Millrace: its pods, its Service if it serves something, and what a drain of nodes leaves of it. */
+export function roleWorkload(chart: Chart, role: Role): void {
+  const { component, httpPort } = role;
+  new Manifest<Deployment>(
+    chart,
+    "pods",
+    { apiVersion: "apps/v1", kind: "Deployment" },
+    {
+      metadata: metadata(component),
+      spec: {
+        replicas: role.replicas,
+        selector: { matchLabels: selectorLabels(component) },
+        // An old pod goes once a new one is ready.
+        strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
+        template: rolePods(role),
+      },
+    },
+  );
+  if (httpPort !== undefined) {
+    new Manifest<Service>(
+      chart,
+      "service",
+      { apiVersion: "v1", kind: "Service" },
+      {
+        metadata: metadata(component),
+        spec: {
+          selector: selectorLabels(component),
+          ports: [{ name: "http", port: httpPort, targetPort: "http", appProtocol: "http" }],
+        },
+      },
+    );
+  }
+  disruptionBudget(chart, component, role.several);
+}
+
+function rolePods({ component, roleValues, needs, args, httpPort, env = [] }: Role) {
+  const served = httpPort === undefined ? [] : [{ name: "http", containerPort: httpPort }];
   return podTemplate({
     component,
     user: ROLE_USER,
@@ -38,7 +81,7 @@ export function rolePods({ component, roleValues, needs, args, ports = [], env =
         image: millraceImage,
         imagePullPolicy: values.image.pullPolicy,
         args: [...args],
-        ports: [...ports, { name: "admin", containerPort: ADMIN_PORT }],
+        ports: [...served, { name: "admin", containerPort: ADMIN_PORT }],
         envFrom: [{ configMapRef: { name: settingsName } }],
         env: [
           { name: "NODE_OPTIONS", value: roleValues.nodeOptions },
