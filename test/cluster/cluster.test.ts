@@ -9,10 +9,10 @@ import { Ledger } from "../fault/ledger.ts";
 import { seededRandom } from "../fault/random.ts";
 import { settledVerdict } from "../fault/settled.ts";
 import { Traffic } from "../fault/traffic.ts";
-import { tryConnection } from "./connection.ts";
 import { deletePods } from "./deletions.ts";
 import { ingressSender, postedAndCounted } from "./ingress.ts";
 import { componentOf, isReady, Namespace, restartsOf } from "./install.ts";
+import { policyTests } from "./policies.ts";
 import { SteadyClient } from "./steady.ts";
 import { kindUp, NAME } from "./up.ts";
 import { sum, usageOf } from "./usage.ts";
@@ -131,41 +131,7 @@ describe("an install", () => {
   });
 
   describe("with network policies", () => {
-    const broker = () => `millrace-rabbitmq.${RELEASE}`;
-    const store = () => `millrace-mongodb.${RELEASE}`;
-    let stranger: Namespace;
-    beforeAll(async () => {
-      stranger = new Namespace(cluster, "stranger");
-      await stranger.create();
-    }, 60_000);
-    afterAll(async () => stranger.remove(), 180_000);
-
-    test.for([
-      ["a pod of another namespace", "RabbitMQ", broker, 5672, {}],
-      ["a pod of another namespace", "RabbitMQ's management", broker, 15672, {}],
-      ["a pod of another namespace", "MongoDB", store, 27017, {}],
-    ] as const)("%s cannot reach %s", { timeout: 120_000 }, async ([, , host, port, labels]) => {
-      expect(await tryConnection(stranger, labels, image, host(), port)).not.toBe("connected");
-    });
-
-    test("but it reaches the collector, which is there for it", { timeout: 120_000 }, async () => {
-      const host = `millrace-collector.${RELEASE}`;
-      expect(await tryConnection(stranger, {}, image, host, 3000)).toBe("connected");
-    });
-
-    test("nor can a pod of the same namespace without a part in the system", {
-      timeout: 120_000,
-    }, async () => {
-      expect(await tryConnection(millrace, {}, image, store(), 27017)).not.toBe("connected");
-      expect(await tryConnection(millrace, {}, image, broker(), 5672)).not.toBe("connected");
-    });
-
-    test("and the query API's pods reach MongoDB, and not RabbitMQ", { timeout: 120_000 }, async () => {
-      const query = { "app.kubernetes.io/name": "millrace", "app.kubernetes.io/instance": RELEASE };
-      const labels = { ...query, "app.kubernetes.io/component": "query" };
-      expect(await tryConnection(millrace, labels, image, store(), 27017)).toBe("connected");
-      expect(await tryConnection(millrace, labels, image, broker(), 5672)).not.toBe("connected");
-    });
+    policyTests(() => ({ millrace, image }));
   });
 
   test("is upgraded under 50 events a second without a failed request", { timeout: 600_000 }, async () => {

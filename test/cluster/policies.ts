@@ -1,0 +1,64 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { tryConnection } from "./connection.ts";
+import { Namespace } from "./install.ts";
+
+export interface Installed {
+  readonly millrace: Namespace;
+  /** Of Millrace: the pods that try to connect run it. */
+  readonly image: string;
+}
+
+/** What a policy's end of a connection looks like: refused, or dropped. A name that is not found is neither. */
+const KEPT_OUT = /^(no answer|ECONNREFUSED|EHOSTUNREACH)$/;
+const timeout = 120_000;
+const broker = "millrace-rabbitmq.millrace";
+const store = "millrace-mongodb.millrace";
+const closed = [
+  ["RabbitMQ", broker, 5672],
+  ["RabbitMQ's management", broker, 15672],
+  ["MongoDB", store, 27017],
+] as const;
+
+/** The tests of who may talk to whom, in the namespace and from outside of it. */
+export function policyTests(installed: () => Installed): void {
+  let stranger: Namespace;
+  beforeAll(async () => {
+    stranger = new Namespace(installed().millrace.cluster, "stranger");
+    await stranger.create();
+  }, 60_000);
+  afterAll(async () => stranger.remove(), 180_000);
+
+  const as = (component: string) => ({
+    "app.kubernetes.io/name": "millrace",
+    "app.kubernetes.io/instance": "millrace",
+    "app.kubernetes.io/component": component,
+  });
+  const within = async (labels: Readonly<Record<string, string>>, host: string, port: number) =>
+    tryConnection(installed().millrace, labels, installed().image, host, port);
+
+  test.for(closed)("a pod of another namespace cannot reach %s", { timeout }, async ([, host, port]) => {
+    expect(await tryConnection(stranger, {}, installed().image, host, port)).toMatch(KEPT_OUT);
+  });
+
+  test("but it reaches the collector, which is there for it", { timeout }, async () => {
+    const host = "millrace-collector.millrace";
+    expect(await tryConnection(stranger, {}, installed().image, host, 3000)).toBe("connected");
+  });
+
+  test.for(closed)(
+    "a pod of the same namespace without a part in the system cannot reach %s",
+    { timeout },
+    async ([, host, port]) => expect(await within({}, host, port)).toMatch(KEPT_OUT),
+  );
+
+  test("the query API's pods reach MongoDB, and not RabbitMQ", { timeout }, async () => {
+    expect(await within(as("query"), store, 27017)).toBe("connected");
+    expect(await within(as("query"), broker, 5672)).toMatch(KEPT_OUT);
+  });
+
+  test("the collector's pods reach both ports of RabbitMQ, and not MongoDB", { timeout }, async () => {
+    expect(await within(as("collector"), broker, 5672)).toBe("connected");
+    expect(await within(as("collector"), broker, 15672)).toBe("connected");
+    expect(await within(as("collector"), store, 27017)).toMatch(KEPT_OUT);
+  });
+}
