@@ -1,6 +1,8 @@
 import { command } from "../../test/parts/command.ts";
 
 const NETWORK = "kind";
+/** Docker takes its own chain out and puts it back whenever it makes a network; a start of Docker puts rules before ours. */
+const CHAINS = ["FORWARD", "DOCKER-USER"];
 
 /**
  * Makes the network that kind puts its nodes into, with nothing beyond it: what a node or a pod sends to anywhere but
@@ -15,13 +17,15 @@ export async function raiseFence(): Promise<void> {
     return command("docker", inspect);
   });
   const bridge = `br-${id.trim().slice(0, 12)}`;
-  const rule = ["DOCKER-USER", "--in-interface", bridge, "!", "--out-interface", bridge, "--jump", "REJECT"];
-  await command("iptables", ["--wait", "--check", ...rule]).catch(() =>
-    command("iptables", ["--wait", "--insert", ...rule]),
-  );
+  for (const chain of CHAINS) {
+    const rule = [chain, "--in-interface", bridge, "!", "--out-interface", bridge, "--jump", "REJECT"];
+    await command("iptables", ["--wait", "--check", ...rule]).catch(() =>
+      command("iptables", ["--wait", "--insert", ...rule]),
+    );
+  }
 }
 
-/** The rule goes with the bridge. Nothing happens while containers are in it, or where it is not. */
+/** A rule about a bridge that is gone matches nothing. Nothing happens while containers are in it, or where it is not. */
 export async function removeNetwork(): Promise<void> {
   await command("docker", ["network", "rm", NETWORK]).catch(() => {});
 }
