@@ -2,16 +2,32 @@ import type { Namespace } from "./install.ts";
 
 /** A new pod is known to whoever enforces the policies after a moment: a refusal before that says nothing. */
 const TRY_MS = 10_000;
-/** Says in its log whether a connection came about, and else how the last try ended. */
+/** So many tries in a row that end alike are how it is; one among others is a moment of the network's own changes. */
+const ALIKE = 8;
+
+/**
+ * Says in its log when a connection came about, and last how it is: "connected" once that has settled, at any time, and
+ * else after all of the time how the last tries ended.
+ */
 const program = (host: string, port: number): string => `
-const deadline = Date.now() + ${TRY_MS};
+const begun = Date.now();
+const ends = [];
 const say = (what) => { console.log(what); process.exit(0); };
 (function attempt() {
-  const socket = require("node:net").connect({ host: ${JSON.stringify(host)}, port: ${port}, timeout: 3000 });
-  const failed = (how) => { socket.destroy(); Date.now() > deadline ? say(how) : setTimeout(attempt, 500); };
-  socket.once("connect", () => say("connected"));
-  socket.once("timeout", () => failed("no answer"));
-  socket.once("error", (error) => failed(error.code));
+  const socket = require("node:net").connect({ host: ${JSON.stringify(host)}, port: ${port}, timeout: 1000 });
+  const ended = (how) => {
+    if (how === "connected") console.log(how, "to", socket.remoteAddress, "after", Date.now() - begun, "ms");
+    socket.destroy();
+    ends.push(how);
+    const last = ends.slice(-${ALIKE});
+    const open = last.filter((end) => end === "connected").length;
+    if (open === ${ALIKE}) return say("connected");
+    if (Date.now() - begun < ${TRY_MS} || ends.length < ${ALIKE}) return setTimeout(attempt, 100);
+    say(open === 0 ? how : "unsettled: " + last.join(", "));
+  };
+  socket.once("connect", () => ended("connected"));
+  socket.once("timeout", () => ended("no answer"));
+  socket.once("error", (error) => ended(error.code));
 })();
 `;
 
@@ -45,7 +61,12 @@ export async function tryConnection(
   await from.apply(pod);
   try {
     await from.kubectl("wait", "pod", name, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=90s");
-    return (await from.kubectl("logs", name)).trim();
+    const lines = (await from.kubectl("logs", name)).trim().split("\n");
+    const verdict = lines.pop() ?? "";
+    if (verdict !== "connected" && lines.length > 0) {
+      console.log(`${name} from ${from.name}: in the end ${verdict}, and yet\n${lines.join("\n")}`);
+    }
+    return verdict;
   } finally {
     await from.kubectl("delete", "pod", name, "--wait=false");
   }

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, test } from "vitest";
 import { tryConnection } from "./connection.ts";
 import { Namespace } from "./install.ts";
 
@@ -36,29 +36,43 @@ export function policyTests(installed: () => Installed): void {
   const within = async (labels: Readonly<Record<string, string>>, host: string, port: number) =>
     tryConnection(installed().millrace, labels, installed().image, host, port);
 
-  test.for(closed)("a pod of another namespace cannot reach %s", { timeout }, async ([, host, port]) => {
-    expect(await tryConnection(stranger, {}, installed().image, host, port)).toMatch(KEPT_OUT);
-  });
+  test.concurrent.for(closed)(
+    "a pod of another namespace cannot reach %s",
+    { timeout },
+    async ([, host, port], { expect }) => {
+      expect(await tryConnection(stranger, {}, installed().image, host, port)).toMatch(KEPT_OUT);
+    },
+  );
 
-  test("but it reaches the collector, which is there for it", { timeout }, async () => {
+  test.concurrent("but it reaches the collector, which is there for it", { timeout }, async ({ expect }) => {
     const host = "millrace-collector.millrace";
     expect(await tryConnection(stranger, {}, installed().image, host, 3000)).toBe("connected");
   });
 
-  test.for(closed)(
+  test.concurrent.for(closed)(
     "a pod of the same namespace without a part in the system cannot reach %s",
     { timeout },
-    async ([, host, port]) => expect(await within({}, host, port)).toMatch(KEPT_OUT),
+    async ([, host, port], { expect }) => expect(await within({}, host, port)).toMatch(KEPT_OUT),
   );
 
-  test("the query API's pods reach MongoDB, and not RabbitMQ", { timeout }, async () => {
+  test.concurrent("the query API's pods reach MongoDB, and not RabbitMQ", { timeout }, async ({ expect }) => {
     expect(await within(as("query"), store, 27017)).toBe("connected");
     expect(await within(as("query"), broker, 5672)).toMatch(KEPT_OUT);
   });
 
-  test("the collector's pods reach both ports of RabbitMQ, and not MongoDB", { timeout }, async () => {
+  test.concurrent("the collector's pods reach both ports of RabbitMQ, and not MongoDB", { timeout }, async ({
+    expect,
+  }) => {
     expect(await within(as("collector"), broker, 5672)).toBe("connected");
     expect(await within(as("collector"), broker, 15672)).toBe("connected");
     expect(await within(as("collector"), store, 27017)).toMatch(KEPT_OUT);
+  });
+
+  test.concurrent("the operator's pods reach RabbitMQ's management, and no message", { timeout }, async ({
+    expect,
+  }) => {
+    expect(await within(as("operator"), broker, 15672)).toBe("connected");
+    expect(await within(as("operator"), broker, 5672)).toMatch(KEPT_OUT);
+    expect(await within(as("operator"), store, 27017)).toMatch(KEPT_OUT);
   });
 }
