@@ -1,4 +1,4 @@
-# One image for every role: `docker run IMAGE collector`, `… worker hourlyLog`, `… query`, `… sweeper`, `… standalone`.
+# One image for every role: `docker run IMAGE collector`, `… worker hourlyLog`, `… query`, `… sweeper`, `… operator`, `… standalone`.
 # Plain enough for the builder of an old Docker as well: no syntax line, no mounts.
 
 FROM node:24.21.0-trixie-slim AS build
@@ -7,6 +7,7 @@ COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
 COPY bin bin
 COPY src src
+COPY operator operator
 # The JavaScript that Node makes of the TypeScript: 30 MB less memory and a third less time to start than without. Node
 # looks for it by its version, the features of the processor and the user's number; where one differs it does without.
 ENV NODE_COMPILE_CACHE=/app/.compile-cache
@@ -26,6 +27,7 @@ COPY --from=build --chown=1000:1000 /data /data
 COPY package.json LICENSE ./
 COPY bin bin
 COPY src src
+COPY operator operator
 COPY --from=build /app/.compile-cache .compile-cache
 ENV NODE_ENV=production NODE_COMPILE_CACHE=/app/.compile-cache MILLRACE_HOST=0.0.0.0 MILLRACE_DATA_DIR=/data
 # A number, so that Kubernetes can tell that it is not root. All but /data belongs to root.

@@ -2,7 +2,11 @@ import { execFile } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { parseArgs, promisify } from "node:util";
-import { createPrometheus } from "../src/adapters/telemetry/prometheus.ts";
+import { reasons } from "../operator/decide.ts";
+import { API_VERSION, KIND, queueScalerSpec } from "../operator/queue-scaler.ts";
+import { conditionMeanings, conditionTypes, queueScalerStatus } from "../operator/queue-scaler-status.ts";
+import { createOperatorMetrics } from "../src/adapters/telemetry/operator-metrics.ts";
+import { createPrometheus, type Prometheus } from "../src/adapters/telemetry/prometheus.ts";
 import { flagOf, settingNames, settings, variableOf } from "../src/config.ts";
 import { type ErrorCode, errorTable, MillraceError } from "../src/errors.ts";
 import { problemOf } from "../src/http/problem.ts";
@@ -116,22 +120,118 @@ const signals: { readonly [K in SignalName]: Signals[K] } = {
   "store.waiting": { queue: "hourlyLog", error: undefined },
   "sweep.finished": { expired: 0, forgotten: 0, merged: 0, seconds: 0 },
   "sweep.failed": { error: undefined },
+  "leader.changed": { leading: true, identity: "" },
+  "scaler.decided": {
+    namespace: "",
+    scaler: "",
+    reason: "",
+    brokerReachable: true,
+    observationAgeSeconds: 0,
+    backlog: 0,
+    estimates: { arrivalsPerSecond: 0, messagesPerSecondPerReplica: 0, waitSeconds: 0 },
+    replicas: { desired: 0, current: 0, ready: 0 },
+    limited: false,
+    bottleneck: false,
+  },
+  "scaler.forgotten": { namespace: "", scaler: "other" },
+  "replicas.changed": { namespace: "", scaler: "", target: "", from: 0, to: 1, reason: "", message: "" },
+  "report.lost": { namespace: "", scaler: "", error: undefined },
+  "reconcile.finished": { outcome: "done", seconds: 0, error: undefined },
+  "request.made": { to: "kubernetes", verb: "", resource: "", outcome: "", seconds: 0 },
+  "watch.restarted": { resource: "", error: undefined },
 };
 
 async function metricsPage(): Promise<string> {
-  const { emit, metrics } = createPrometheus(async () => ({ ready: 0, unsettled: 0, deadLetters: 0 }));
-  for (const name of Object.keys(signals) as SignalName[]) emit(name, signals[name]);
-  const { text } = await metrics();
-  const rows = Array.from(text.matchAll(/^# HELP (millrace_\w+) (.*)$/gm), ([, name = "", help = ""]) => {
-    const type = new RegExp(`^# TYPE ${name} (\\w+)$`, "m").exec(text)?.[1] ?? "";
-    return [`\`${name}\``, type, labelsOf(name, text), help];
-  });
+  const ofRoles = await metricRows(
+    createPrometheus(async () => ({ ready: 0, unsettled: 0, deadLetters: 0 })),
+  );
+  const ofOperator = await metricRows(createOperatorMetrics());
   return page(
     "# Metrics",
     "`GET /metrics` on the admin port answers in the text format of Prometheus. Durations are in seconds. No label holds a " +
       "username or the name of a metric that a client chose. `millrace_queue_messages` is there in processes that see " +
       "the broker, and `millrace_broker_disconnections_total` where that is RabbitMQ. Beside these there are the `process_` and `nodejs_` metrics of `prom-client`.",
-    table(["Name", "Type", "Labels", "What it is"], rows),
+    table(["Name", "Type", "Labels", "What it is"], ofRoles),
+    "## The operator",
+    "The operator has these in their place. `namespace` and `scaler` name a QueueScaler; its series are gone with it. A figure that is not known is missing.",
+    table(["Name", "Type", "Labels", "What it is"], ofOperator),
+  );
+}
+
+async function metricRows({ emit, metrics }: Prometheus): Promise<readonly (readonly string[])[]> {
+  for (const name of Object.keys(signals) as SignalName[]) emit(name, signals[name]);
+  const { text } = await metrics();
+  return Array.from(text.matchAll(/^# HELP (millrace_\w+) (.*)$/gm), ([, name = "", help = ""]) => {
+    const type = new RegExp(`^# TYPE ${name} (\\w+)$`, "m").exec(text)?.[1] ?? "";
+    return [`\`${name}\``, type, labelsOf(name, text), help];
+  });
+}
+
+/** What of a schema the reference shows. */
+interface FieldSchema {
+  readonly description?: string;
+  readonly type?: string;
+  readonly default?: unknown;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly enum?: readonly string[];
+  readonly properties?: Readonly<Record<string, FieldSchema>>;
+  readonly required?: readonly string[];
+  readonly items?: FieldSchema;
+}
+
+/** The schema as JSON has it, without what only its types need. */
+const plain = (schema: object): FieldSchema => JSON.parse(JSON.stringify(schema));
+
+function fieldRows(schema: FieldSchema, path: string): readonly (readonly string[])[] {
+  return Object.entries(schema.properties ?? {}).flatMap(([name, field]) => {
+    const at = path === "" ? name : `${path}.${name}`;
+    const below = field.properties === undefined ? (field.items ?? {}) : field;
+    const isList = field.items !== undefined;
+    const required = schema.required?.includes(name) === true && field.default === undefined;
+    const fallback =
+      field.default === undefined || field.properties !== undefined
+        ? ""
+        : `\`${JSON.stringify(field.default)}\``;
+    return [
+      [
+        `\`${at}${isList ? "[]" : ""}\``,
+        allowedOf(field),
+        required ? "**required**" : fallback,
+        field.description ?? "",
+      ],
+      ...fieldRows(below, isList ? `${at}[]` : at),
+    ];
+  });
+}
+
+function allowedOf({ type, enum: choices, minimum, maximum }: FieldSchema): string {
+  if (choices !== undefined) return choices.map((one) => `\`${one}\``).join(", ");
+  const bounds = [
+    minimum === undefined ? "" : `from ${minimum}`,
+    maximum === undefined ? "" : `to ${maximum}`,
+  ];
+  return [type ?? "", ...bounds].filter((part) => part !== "").join(" ");
+}
+
+function queueScalerPage(): string {
+  const conditions = conditionTypes.map((type) => [`\`${type}\``, conditionMeanings[type]]);
+  const rows = Object.entries(reasons).map(([reason, meaning]) => [`\`${reason}\``, meaning]);
+  const head = ["Field", "Allowed", "Default", "What it is"];
+  return page(
+    "# QueueScaler",
+    `\`${API_VERSION}\`, kind \`${KIND}\`, short name \`qs\`. It scales any workload that has a scale subresource by a queue of RabbitMQ. ` +
+      "[kubernetes.md](kubernetes.md) has an example, [scaling-decisions.md](scaling-decisions.md) how it decides.",
+    "## Spec",
+    table(head, fieldRows(plain(queueScalerSpec), "")),
+    "## Status",
+    table(head, fieldRows(plain(queueScalerStatus), "")),
+    "### Conditions",
+    table(["Type", "True means"], conditions),
+    "### Reasons",
+    "`status.reason` says in one word why so many replicas are wanted, `status.message` in a sentence with the figures. Beside those of decisions " +
+      "there is `ManualScale`, while a number that somebody else has set stays, and the reason of `Ready` where nothing could be decided.",
+    table(["Reason", "It means"], rows),
   );
 }
 
@@ -180,6 +280,7 @@ const pages = {
   "errors.md": errorsPage(),
   "metrics.md": await metricsPage(),
   "commands.md": await commandsPage(),
+  "queue-scaler.md": queueScalerPage(),
 };
 const { values: flags } = parseArgs({ options: { check: { type: "boolean", default: false } } });
 for (const [name, text] of Object.entries(pages)) {

@@ -8,7 +8,7 @@ export const IMAGE = "millrace";
 
 const root = join(import.meta.dirname, "..");
 /** Those that .dockerignore lets through, and the Dockerfile. */
-const INPUTS = ["Dockerfile", "package.json", "package-lock.json", "LICENSE", "bin", "src"];
+const INPUTS = ["Dockerfile", "package.json", "package-lock.json", "LICENSE", "bin", "src", "operator"];
 
 /** Builds the image of this checkout, unless it is there, and resolves with its tag, which tells its content. */
 export async function buildImage(reach: Reach): Promise<string> {

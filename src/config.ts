@@ -181,6 +181,22 @@ export const settings = {
     "Size of the embedded broker's file, in bytes, above which it refuses messages.",
   ),
 
+  operatorNamespaces: setting(
+    list(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, "namespaces"),
+    [] as readonly string[],
+    "Namespaces whose QueueScalers the operator works on; without any, all of them.",
+  ),
+  operatorLeaseNamespace: setting(
+    matching(/^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$/, "a namespace"),
+    "",
+    "Namespace of the Lease by which one of several operators leads; by default that of the pod.",
+  ),
+  operatorLeaseName: setting(
+    matching(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, "a name"),
+    "millrace-operator",
+    "Name of that Lease; operators that share it work in turn.",
+  ),
+
   queryMaxRows: setting(integer(1, 10_000), 1000, "Most rows in one answer of the query API."),
   drainTimeoutMs: setting(
     integer(0, 600_000),

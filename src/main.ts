@@ -112,6 +112,17 @@ function program(): Command {
     .description("Stores the events of one queue.")
     .addArgument(millrace.createArgument("<name>", "which queue").choices(projectionNames))
     .action((name: ProjectionName, _options, command: Command) => runRoles([name], command));
+  withSettings(millrace.command("operator"))
+    .description("Scales workloads on the depth of their queues, as QueueScalers say.")
+    .action(async (_options, command: Command) => {
+      // The client of Kubernetes is large, and no other role needs it.
+      const { composeOperator } = await import("../operator/compose.ts");
+      const config = configOf(command);
+      const stop = stopOnSignals();
+      await using parts = new AsyncDisposableStack();
+      const actors = await composeOperator(config, parts, stop.signal);
+      await runActors(actors, stop, config.drainTimeoutMs);
+    });
   withSettings(millrace.command("config"))
     .description("Prints the effective settings, secrets masked.")
     .action((_options, command: Command) => say(configTable(configOf(command))));

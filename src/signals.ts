@@ -45,6 +45,61 @@ export interface Signals {
     readonly seconds: number;
   };
   "sweep.failed": { readonly error: unknown };
+
+  /** Of the operator: whether this process is the one that works. */
+  "leader.changed": { readonly leading: boolean; readonly identity: string };
+  /** One pass for a QueueScaler: what was seen and what was decided. */
+  "scaler.decided": {
+    readonly namespace: string;
+    readonly scaler: string;
+    /** Undefined where nothing was decided. */
+    readonly reason: string | undefined;
+    readonly brokerReachable: boolean;
+    /** Undefined before the first figures. */
+    readonly observationAgeSeconds: number | undefined;
+    readonly backlog: number | undefined;
+    readonly estimates: {
+      readonly arrivalsPerSecond: number | undefined;
+      readonly messagesPerSecondPerReplica: number | undefined;
+      readonly waitSeconds: number | undefined;
+    };
+    readonly replicas: {
+      readonly desired: number | undefined;
+      /** Undefined where the workload is not seen, as all of these. */
+      readonly current: number | undefined;
+      readonly ready: number | undefined;
+    };
+    readonly limited: boolean;
+    readonly bottleneck: boolean;
+  };
+  "scaler.forgotten": { readonly namespace: string; readonly scaler: string };
+  "replicas.changed": {
+    readonly namespace: string;
+    readonly scaler: string;
+    readonly target: string;
+    readonly from: number;
+    readonly to: number;
+    readonly reason: string;
+    readonly message: string;
+  };
+  /** A status or an Event could not be written; the next pass tries again. */
+  "report.lost": { readonly namespace: string; readonly scaler: string; readonly error: unknown };
+  "reconcile.finished": {
+    readonly outcome: "done" | "failed";
+    /** From when it was due until it was done. */
+    readonly seconds: number;
+    readonly error: unknown;
+  };
+  /** A request to Kubernetes or to RabbitMQ's management API was answered, or was not: then `outcome` is `none`. */
+  "request.made": {
+    readonly to: "kubernetes" | "rabbitmq";
+    readonly verb: string;
+    readonly resource: string;
+    readonly outcome: string;
+    readonly seconds: number;
+  };
+  /** A watch of Kubernetes has ended and is started again. */
+  "watch.restarted": { readonly resource: string; readonly error: unknown };
 }
 
 export type SignalName = keyof Signals;

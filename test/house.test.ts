@@ -50,6 +50,9 @@ function filesOf(folder: string): readonly File[] {
     });
 }
 const files = filesOf(source);
+const operator = filesOf(join(source, "../operator"));
+/** Every file of the program, by its path from src. */
+const program = [...files, ...operator.map((file) => ({ ...file, path: `../operator/${file.path}` }))];
 
 /** The folder below src that a file is in, or its name where it is in src itself. */
 const homeOf = (path: string): string => path.split("/", 1)[0] ?? "";
@@ -62,7 +65,8 @@ function targetOf(file: File, of: string): string {
 const isOurs = (of: string): boolean => of.startsWith(".");
 const driverOf = (path: string): string => path.split("/")[1] ?? "";
 const isOf = (name: string, of: string) => (name.endsWith("/") ? of.startsWith(name) : of === name);
-const those = (has: (file: File) => boolean): readonly string[] => files.filter(has).map(({ path }) => path);
+const those = (has: (file: File) => boolean): readonly string[] =>
+  program.filter(has).map(({ path }) => path);
 
 /** Folders and files of src, and what each may import of the others. Its own folder, it always may. */
 const mayKnow: Readonly<Record<string, readonly string[]>> = {
@@ -87,7 +91,8 @@ const knowEverything = ["compose.ts", "main.ts"];
 const homes: Readonly<Record<string, readonly string[]>> = {
   fastify: ["collector/", "query/", "http/"],
   "@fastify/": ["collector/", "query/", "http/"],
-  "prom-client": ["adapters/telemetry/prometheus.ts"],
+  "@kubernetes/client-node": ["../operator/kubernetes.ts", "../operator/kubernetes/"],
+  "prom-client": ["adapters/telemetry/"],
   pino: ["adapters/telemetry/pino.ts"],
   "pino-pretty": ["adapters/telemetry/pino.ts"],
   amqplib: ["adapters/rabbitmq/"],
@@ -95,7 +100,13 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   "node:sqlite": ["adapters/embedded/"],
   "node:worker_threads": ["adapters/embedded/"],
   commander: ["main.ts"],
-  typebox: ["domain/", "collector/", "query/"],
+  typebox: [
+    "domain/",
+    "collector/",
+    "query/",
+    "../operator/queue-scaler.ts",
+    "../operator/queue-scaler-status.ts",
+  ],
 };
 /** Files that may name a package's types away from its home. */
 const typesElsewhere: Readonly<Record<string, readonly string[]>> = {
@@ -133,8 +144,8 @@ describe("the reader of imports", () => {
   });
 
   test("finds for every import of ours a file that is there", () => {
-    const paths = new Set(files.map(({ path }) => path));
-    const lost = files.flatMap((file) =>
+    const paths = new Set(program.map(({ path }) => path));
+    const lost = program.flatMap((file) =>
       file.imports
         .filter(({ of }) => isOurs(of))
         .map(({ of }) => targetOf(file, of))
@@ -188,8 +199,53 @@ describe("who may know whom", () => {
   });
 });
 
+describe("the operator", () => {
+  /** From operator/, without its folder in front. */
+  const uses = program
+    .filter(({ path }) => path.startsWith("../operator/"))
+    .flatMap((file) =>
+      file.imports
+        .filter(({ of }) => isOurs(of))
+        .map(({ of }) => ({ path: file.path.slice("../operator/".length), target: targetOf(file, of) })),
+    );
+  const isAdapter = (path: string) => /^(kubernetes|rabbitmq)(\.ts$|\/)/.test(path);
+
+  test("knows of src, but for its root, the domain, the ports, the errors and the signals alone", () => {
+    const faults = uses.filter(
+      ({ path, target }) =>
+        path !== "compose.ts" &&
+        !target.startsWith("../operator/") &&
+        !["domain", "ports", "errors.ts", "signals.ts"].includes(homeOf(target)),
+    );
+    expect(faults).toEqual([]);
+  });
+  test("meets its adapters in its root alone", () => {
+    const faults = uses.filter(
+      ({ path, target }) =>
+        path !== "compose.ts" && !isAdapter(path) && isAdapter(target.slice("../operator/".length)),
+    );
+    expect(uses.length).toBeGreaterThan(20);
+    expect(faults).toEqual([]);
+  });
+  test("decides without a clock, chance, or anything of the outside", () => {
+    const pure = operator.filter(({ path }) =>
+      /^(decide(\.ts$|\/)|conflict|manual-scale|notices|status)/.test(path),
+    );
+    const impure =
+      /\bDate\.now\b|\bnew Date\(\)|\bMath\.random\b|\bperformance\b|\bprocess\.|\bfetch\(|"node:/;
+    expect(pure.length).toBeGreaterThan(4);
+    expect(pure.filter(({ code }) => impure.test(code)).map(({ path }) => path)).toEqual([]);
+  });
+  test("is known to src in main.ts alone", () => {
+    const knows = files.filter((file) =>
+      file.imports.some(({ of }) => isOurs(of) && targetOf(file, of).startsWith("../operator/")),
+    );
+    expect(knows.map(({ path }) => path)).toEqual(["main.ts"]);
+  });
+});
+
 describe("packages", () => {
-  const used = files.flatMap((file) =>
+  const used = program.flatMap((file) =>
     file.imports
       .filter(({ of }) => !isOurs(of))
       .map(({ of, typesOnly }) => ({ path: file.path, of: targetOf(file, of), typesOnly })),
@@ -231,9 +287,11 @@ describe("packages", () => {
   });
 });
 
-describe("every file of src", () => {
+describe("every file of src and operator", () => {
   test("has at most 300 lines", () => {
-    expect(files.filter(({ lines }) => lines > 300).map(({ path, lines }) => `${path} ${lines}`)).toEqual([]);
+    expect(program.filter(({ lines }) => lines > 300).map(({ path, lines }) => `${path} ${lines}`)).toEqual(
+      [],
+    );
   });
   test("has named exports alone", () => {
     expect(those(({ code }) => /\bexport\s+default\b|\bas\s+default\b/.test(withoutQuotes(code)))).toEqual(
@@ -241,7 +299,9 @@ describe("every file of src", () => {
     );
   });
   test("is named for what it holds: no index.ts, and kebab-case", () => {
-    const bad = files.filter(({ path }) => /(^|\/)index\.ts$/.test(path) || !/^[a-z0-9/-]+\.ts$/.test(path));
+    const bad = program.filter(
+      ({ path }) => /(^|\/)index\.ts$/.test(path) || !/^(\.\.\/)?[a-z0-9/-]+\.ts$/.test(path),
+    );
     expect(bad.map(({ path }) => path)).toEqual([]);
     const vague = /(^|\/)(utils?|helpers?|common|shared|managers?|services?)(\/|\.ts$)/;
     expect(those(({ path }) => vague.test(path))).toEqual([]);
@@ -265,9 +325,10 @@ describe("the sources of the manifests", () => {
     .filter(({ of }) => isOurs(of))
     .map(({ path, of }) => ({ path, target: join("cdk8s", dirname(path), of) }));
 
-  test("know nothing of the program but its settings", () => {
+  test("know nothing of the program but its settings and its custom resource", () => {
     const outside = targets.filter(({ target }) => !target.startsWith("cdk8s/"));
-    expect(new Set(outside.map(({ target }) => target))).toEqual(new Set(["src/config.ts"]));
+    const known = ["src/config.ts", "operator/custom-resource.ts", "operator/queue-scaler.ts"];
+    expect(outside.filter(({ target }) => !known.includes(target))).toEqual([]);
   });
   test("say what is in a template, which knows nothing of them", () => {
     const faults = targets.filter(

@@ -209,6 +209,7 @@ describe("every command", () => {
     ["query", flags],
     ["sweeper", flags],
     ["worker", flags],
+    ["operator", flags],
     ["config", flags],
     ["key", []],
     [

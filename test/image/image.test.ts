@@ -35,10 +35,10 @@ describe("Dockerfile", () => {
     );
   });
 
-  test("the image holds bin, src, package.json and LICENSE, and production's packages", () => {
+  test("the image holds bin, src, operator, package.json and LICENSE, and production's packages", () => {
     const sources = copiesOf(image).flatMap((copy) => copy.sources);
     const made = ["/app/.compile-cache", "/app/node_modules", "/data"];
-    expect(sources.toSorted()).toEqual([...made, "LICENSE", "bin", "package.json", "src"]);
+    expect(sources.toSorted()).toEqual([...made, "LICENSE", "bin", "operator", "package.json", "src"]);
     expect(restsOf(stages[0] ?? [], "RUN")[0]).toMatch(/^npm ci --omit=dev\b/);
   });
 

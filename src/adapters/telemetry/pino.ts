@@ -42,6 +42,14 @@ export function createLogSubscriber(logger: Logger): Emit {
     "store.waiting": (fact) => logger.warn(fact, "store unavailable: deliveries wait unsettled"),
     "sweep.finished": (fact) => logger.debug(fact, "sweep finished"),
     "sweep.failed": (fact) => logger.warn(fact, "sweep failed: the next round will do its work"),
+    "leader.changed": (fact) => logger.info(fact, fact.leading ? "leading" : "no longer leading"),
+    "scaler.decided": (fact) => logger.debug(fact, "decided"),
+    "replicas.changed": (fact) => logger.info(fact, "scaled"),
+    "report.lost": (fact) => logger.warn(fact, "a status or Event could not be written: it is tried again"),
+    "reconcile.finished": (fact) => {
+      if (fact.outcome === "failed") logger.error(fact, "reconcile failed: see the error, this is a defect");
+    },
+    "watch.restarted": (fact) => logger.warn(fact, "a watch of Kubernetes ended: it is started again"),
   };
   return (name, fact) => subscribers[name]?.(fact);
 }
