@@ -5,6 +5,7 @@ import { credentials } from "./workloads/credentials.ts";
 import { httpRoute, ingress } from "./workloads/ingress.ts";
 import { mongoDb } from "./workloads/mongodb.ts";
 import { networkPolicies } from "./workloads/network-policies.ts";
+import { operator } from "./workloads/operator.ts";
 import { query } from "./workloads/query.ts";
 import { rabbitMq } from "./workloads/rabbitmq.ts";
 import { serviceAccount } from "./workloads/service-account.ts";
@@ -25,6 +26,7 @@ const workloads = [
   workers,
   query,
   sweeper,
+  operator,
   ingress,
   httpRoute,
   smokeTest,

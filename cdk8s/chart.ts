@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
+import { customResourceDefinition } from "../operator/custom-resource.ts";
+import { API_VERSION, KIND, PLURAL, VERSION } from "../operator/queue-scaler.ts";
 import { millraceApp } from "./app.ts";
 import {
   fullName,
@@ -56,11 +58,27 @@ export function chartFiles(): ReadonlyMap<string, string> {
     ["README.md", readme()],
     [".helmignore", "# Neither of the chart.\n.git/\n*.tgz\n"],
     ["LICENSE", readFileSync(join(root, "LICENSE"), "utf8")],
+    // Helm makes it before all else, and never touches it again.
+    [`crds/${PLURAL}.yaml`, `# ${WRITTEN}\n${stringify(customResourceDefinition, { lineWidth: 0 })}`],
     ["templates/_helpers.tpl", `{{- /* ${WRITTEN} */ -}}\n${printNamed(named)}`],
     ["templates/NOTES.txt", printText(notes)],
     ...templates,
   ]);
 }
+
+/** Of a workload that is not Millrace's own. */
+const exampleScaler = {
+  apiVersion: API_VERSION,
+  kind: KIND,
+  metadata: { name: "mailer" },
+  spec: {
+    scaleTargetRef: { name: "mailer" },
+    queue: { name: "mails" },
+    brokerRef: { secret: { name: "mails-broker" } },
+    replicas: { min: 0, max: 20 },
+    objective: { maxWaitSeconds: 60 },
+  },
+};
 
 function chartYaml() {
   return {
@@ -80,6 +98,16 @@ function chartYaml() {
         { name: "rabbitmq", image: "rabbitmq:4.3-management" },
         { name: "mongo", image: "mongo:8.0" },
       ]),
+      "artifacthub.io/crds": stringify([
+        {
+          kind: KIND,
+          version: VERSION,
+          name: customResourceDefinition.metadata.name,
+          displayName: "Queue scaler",
+          description: "Sets a workload's number of replicas by what is in a queue of RabbitMQ.",
+        },
+      ]),
+      "artifacthub.io/crdsExamples": stringify([exampleScaler]),
       "artifacthub.io/changes": stringify([{ kind: "added", description: "The chart." }]),
     },
   };
@@ -90,8 +118,8 @@ function readme(): string {
 
 # Millrace
 
-${description}. This chart installs it whole: a collector that takes events in over HTTP, three workers, a query API and a
-sweeper; RabbitMQ and MongoDB bundled for a try-out, or yours.
+${description}. This chart installs it whole: a collector that takes events in over HTTP, three workers, a query API, a
+sweeper, and an operator that sets the number of workers; RabbitMQ and MongoDB bundled for a try-out, or yours.
 
     kubectl create namespace millrace
     kubectl label namespace millrace pod-security.kubernetes.io/enforce=restricted
@@ -101,8 +129,13 @@ sweeper; RabbitMQ and MongoDB bundled for a try-out, or yours.
 Every pod meets the restricted pod security standard, so that the namespace can enforce it. Network policies forbid all but the
 ways of the system; the network of the cluster has to enforce them. Kubernetes 1.29 or newer; Helm 3 or 4.
 
-\`helm uninstall\` leaves the volumes of the bundled broker and store (and what is on them), and nothing else:
-\`kubectl delete pvc --selector app.kubernetes.io/instance=millrace\` removes them. The next install of the same name takes them
+The operator scales what a \`QueueScaler\` names, the workers among it. Helm installs the definition of that kind, in \`crds/\`, once
+and never upgrades it. Before an upgrade of the chart:
+
+    kubectl apply --server-side --force-conflicts --filename charts/millrace/crds
+
+\`helm uninstall\` leaves the volumes of the bundled broker and store (and what is on them), the operator's Lease and the definition of
+QueueScaler, and nothing else: \`kubectl delete pvc --selector app.kubernetes.io/instance=millrace\` removes the volumes. The next install of the same name takes them
 up again, if its Secret has the same passwords: name one of yours by \`rabbitmq.existingSecret\` and \`mongodb.existingSecret\`.
 
 ## Values

@@ -16,6 +16,7 @@ const { values: flags } = parseArgs({
     check: { type: "boolean", default: false },
     values: { type: "string", multiple: true, default: [] },
     release: { type: "string", default: "millrace" },
+    namespace: { type: "string" },
     output: { type: "string", default: join(root, "charts/dist/millrace.yaml") },
   },
 });
@@ -45,6 +46,9 @@ if (flags.check) {
   let values: unknown = {};
   for (const file of flags.values) values = merged(values, parse(await readFile(file, "utf8")));
   await mkdir(dirname(flags.output), { recursive: true });
-  await writeFile(flags.output, plainYaml({ release: flags.release, values }));
+  await writeFile(
+    flags.output,
+    plainYaml({ release: flags.release, namespace: flags.namespace ?? flags.release, values }),
+  );
   console.log(`wrote charts/millrace (${files.size} files) and ${relative(process.cwd(), flags.output)}`);
 }

@@ -35,6 +35,11 @@ export const serviceAccountName = new Named(
     either(values.serviceAccount.name, "default"),
   ),
 );
+export const operatorAccountName = choose(
+  values.operator.serviceAccount.create,
+  either(values.operator.serviceAccount.name, nameOf("operator")),
+  either(values.operator.serviceAccount.name, "default"),
+);
 /** Holds the passwords of the bundled broker and store. */
 export const credentialsName = nameOf("credentials");
 

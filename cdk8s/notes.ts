@@ -3,6 +3,7 @@ import { all, any, choose, either, not, releaseName, releaseNamespace, text } fr
 import { lines, when } from "./template/tree.ts";
 import { values } from "./values.ts";
 import { brokerIsBundled, storeIsBundled } from "./workloads/credentials.ts";
+import { someAreScaled } from "./workloads/worker.ts";
 
 const { ingress, mongodb, rabbitmq } = values;
 const within = text`kubectl --namespace ${releaseNamespace}`;
@@ -34,6 +35,18 @@ export const notes = lines(
   text`  curl ${queryUrl}/metrics/hourly_logs/total`,
   "",
   text`The same as a test: helm test ${releaseName} --namespace ${releaseNamespace}`,
+  when(someAreScaled, ""),
+  when(someAreScaled, "How many workers there are, and why:"),
+  when(someAreScaled, ""),
+  when(someAreScaled, text`  ${within} get queuescalers --output wide`),
+  when(
+    all(someAreScaled, not(values.operator.enabled)),
+    "No operator is part of this release: until that of another works on this namespace, each worker has one pod.",
+  ),
+  "",
+  "Helm never upgrades the definition of QueueScaler. Before an upgrade of the chart, from its folder:",
+  "",
+  "  kubectl apply --server-side --force-conflicts --filename crds",
   when(bundled, ""),
   when(
     bundled,

@@ -1,5 +1,6 @@
 import { Compile } from "typebox/schema";
 import { stringify } from "yaml";
+import { customResourceDefinition } from "../operator/custom-resource.ts";
 import { millraceApp } from "./app.ts";
 import { defaults, version } from "./chart.ts";
 import { credentialsName } from "./names.ts";
@@ -12,6 +13,8 @@ import { credentialKeys } from "./workloads/credentials.ts";
 
 export interface Install {
   readonly release: string;
+  /** Where the objects are to be; by default a namespace of the release's name. */
+  readonly namespace?: string;
   /** What is set over the defaults. */
   readonly values: unknown;
 }
@@ -22,7 +25,7 @@ export function plainManifests(install: Install): readonly object[] {
   return evaluateManifests(app, tokens, scopeOf(install));
 }
 
-function scopeOf({ release, values }: Install): Scope {
+function scopeOf({ release, namespace = release, values }: Install): Scope {
   const whole = merged(defaults, values);
   const schema = Compile(valuesSchema(declarations) as object);
   const [, faults] = schema.Errors(whole);
@@ -33,7 +36,7 @@ function scopeOf({ release, values }: Install): Scope {
   }
   return {
     values: whole,
-    release: { name: release, namespace: "" },
+    release: { name: release, namespace },
     chart: { version, appVersion: version },
   };
 }
@@ -41,19 +44,21 @@ function scopeOf({ release, values }: Install): Scope {
 /** The same as a file, with how it is used on top. */
 export function plainYaml(install: Install): string {
   const documents = plainManifests(install).map((object) => stringify(object, { lineWidth: 0 }));
-  const { release } = install;
+  const { release, namespace = release } = install;
   const scope = scopeOf(install);
   const secret = credentialsName.evaluate(scope);
   const keys = credentialKeys.filter(({ made }) => made.evaluate(scope)).map(({ key }) => key);
-  const make = `kubectl --namespace ${release} create secret generic ${secret}`;
+  const make = `kubectl --namespace ${namespace} create secret generic ${secret}`;
   const passwords = keys.map((key) => `    --from-literal=${key}="$(openssl rand -hex 16)"`);
   const head = [
     `Millrace ${version}, written by \`npm run synth\`. It is installed by:`,
     "",
-    `  kubectl create namespace ${release}`,
-    `  kubectl label namespace ${release} pod-security.kubernetes.io/enforce=restricted`,
+    "  kubectl apply --server-side --force-conflicts --filename charts/millrace/crds",
+    `  kubectl wait --for condition=Established crd/${customResourceDefinition.metadata.name}`,
+    `  kubectl create namespace ${namespace}`,
+    `  kubectl label namespace ${namespace} pod-security.kubernetes.io/enforce=restricted`,
     ...(keys.length === 0 ? [] : `  ${[make, ...passwords].join(" \\\n")}`.split("\n")),
-    `  kubectl --namespace ${release} apply --server-side --filename FILE`,
+    `  kubectl --namespace ${namespace} apply --server-side --filename FILE`,
   ];
   const comment = head.map((line) => `# ${line}`.trimEnd()).join("\n");
   return `${comment}\n---\n${documents.join("---\n")}`;

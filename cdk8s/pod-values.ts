@@ -1,3 +1,4 @@
+import { scaling } from "./scaling-values.ts";
 import {
   choiceValue,
   group,
@@ -76,7 +77,8 @@ export const nodeOptions = (fallback: string) =>
 
 export const worker = (what: string) =>
   group(`The worker that ${what}.`, {
-    replicas: replicas(1),
+    replicas: replicas(1, "How many pods where `scaling` is off."),
+    scaling: scaling(),
     nodeOptions: nodeOptions("--max-semi-space-size=4 --max-old-space-size=128"),
     resources: resources(
       { cpu: "100m", memory: "192Mi" },

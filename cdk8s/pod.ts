@@ -35,6 +35,8 @@ interface Pod {
   readonly volumes: readonly unknown[];
   /** In seconds, from the wish to end to the end by force. */
   readonly graceSeconds: number | Expression<number>;
+  /** Of those who talk to Kubernetes: what they run as, in place of the account without rights. */
+  readonly account?: Expression<string>;
   /** Such as checksums, which make new pods when what they were made of has changed. */
   readonly annotations?: Readonly<Record<string, Expression<string>>>;
 }
@@ -51,8 +53,8 @@ export function podTemplate(pod: Pod): Templated<PodTemplateSpec> {
       annotations: { ...pod.annotations, "+": spread(podValues.podAnnotations) },
     },
     spec: {
-      serviceAccountName,
-      automountServiceAccountToken: false,
+      serviceAccountName: pod.account ?? serviceAccountName,
+      automountServiceAccountToken: pod.account !== undefined,
       // Without it, a Service called millrace would set variables such as MILLRACE_COLLECTOR_PORT.
       enableServiceLinks: false,
       securityContext: {

@@ -1,7 +1,7 @@
 import { type SettingName, settings } from "../src/config.ts";
 import type { Declaration } from "./template/values.ts";
 
-/** Settings that the chart decides, and those of the embedded broker and store, which are not used in a cluster. */
+/** Settings that the chart decides, those of one role alone, and those of the embedded broker and store, which are not used in a cluster. */
 type Decided =
   | "host"
   | "collectorPort"
@@ -13,7 +13,10 @@ type Decided =
   | "brokerUrl"
   | "brokerManagementUrl"
   | "storeUrl"
-  | "writeKeyHashes";
+  | "writeKeyHashes"
+  | "operatorNamespaces"
+  | "operatorLeaseNamespace"
+  | "operatorLeaseName";
 export type SettingValueName = Exclude<SettingName, Decided>;
 type SettingValue<N extends SettingName> = (typeof settings)[N]["default"];
 
@@ -29,6 +32,9 @@ const decided: Readonly<Record<Decided, true>> = {
   brokerManagementUrl: true,
   storeUrl: true,
   writeKeyHashes: true,
+  operatorNamespaces: true,
+  operatorLeaseNamespace: true,
+  operatorLeaseName: true,
 };
 export const settingValueNames = (Object.keys(settings) as SettingName[]).filter(
   (name): name is SettingValueName => !(name in decided),

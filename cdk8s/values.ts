@@ -1,3 +1,4 @@
+import { operator } from "./operator-values.ts";
 import {
   image,
   labelKeys,
@@ -63,7 +64,7 @@ export const declarations = {
     },
   ),
   serviceAccount: group(
-    "The account that every pod runs as. It may do nothing, and its token is not mounted.",
+    "The account that every pod but the operator's runs as. It may do nothing, and its token is not mounted.",
     {
       create: toggle(true, "Whether it is made."),
       name: nameValue("", "Its name; by default that of the release if it is made, else `default`."),
@@ -130,6 +131,7 @@ export const declarations = {
       ...role(),
     },
   ),
+  operator,
 
   ingress: group("How events and queries reach the cluster: by an Ingress.", {
     enabled: toggle(false, "Whether there is one."),
@@ -157,9 +159,17 @@ export const declarations = {
       "Peers that may reach the collector and the query API; by default anyone.",
     ),
     scrapers: structure([] as object[], "Peers that may read metrics; by default nobody."),
+    operators: structure(
+      [] as object[],
+      "Peers that may ask the bundled broker about its queues, besides this release's operator: those of others.",
+    ),
     externalEgress: structure(
       [{ ports: [5671, 5672, 15671, 15672, 27017].map((port) => ({ port, protocol: "TCP" })) }] as object[],
       "Rules for the way to an external broker and store; by default their usual ports anywhere.",
+    ),
+    apiServerEgress: structure(
+      [{ ports: [443, 6443].map((port) => ({ port, protocol: "TCP" })) }] as object[],
+      "Rules for the operator's way to the Kubernetes API; by default its usual ports anywhere.",
     ),
   }),
   podDisruptionBudgets: group("What a drain of nodes leaves of each workload that has more than one pod.", {
@@ -187,6 +197,10 @@ export const declarations = {
           "managementUrl",
           "Key of the management API's URL, if it is in the Secret; by default port 15672 of the same host (15671 with TLS).",
         ),
+        vhost: textValue("/", "Virtual host that is in the URL, for the QueueScalers of the workers.", {
+          minLength: 1,
+          maxLength: 255,
+        }),
       }),
       existingSecret: nameValue(
         "",

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { GROUP, PLURAL } from "../operator/queue-scaler.ts";
 import { command } from "../test/parts/command.ts";
 import { type Cluster, kubectl, loadImages } from "./cluster.ts";
 import { buildImage, IMAGE } from "./image.ts";
@@ -10,6 +11,7 @@ import { step } from "./progress.ts";
 export const RELEASE = "millrace";
 
 const here = import.meta.dirname;
+const chart = join(here, "../charts/millrace");
 
 /** Builds the image, makes it known to the nodes, and installs the chart or brings it up to date. Resolves once all is ready. */
 export async function installChart(cluster: Cluster, valueFiles: readonly string[]): Promise<void> {
@@ -18,10 +20,19 @@ export async function installChart(cluster: Cluster, valueFiles: readonly string
   await step("images into the nodes", async () => loadImages(cluster, [`${IMAGE}:${tag}`, ...servers]));
   const helm = await obtainHelmFor(cluster.reach);
   await kubectl(cluster, ["apply", "--server-side", "--filename", join(here, "namespace.yaml")]);
-  const what = ["upgrade", "--install", RELEASE, join(here, "../charts/millrace"), "--namespace", RELEASE];
+  await step("kind of QueueScaler", async () => defineQueueScaler(cluster));
+  const what = ["upgrade", "--install", RELEASE, chart, "--namespace", RELEASE];
   const where = ["--kubeconfig", cluster.kubeconfig, "--kube-context", cluster.context];
   const values = [join(here, "values.yaml"), ...valueFiles].flatMap((file) => ["--values", file]);
   const image = ["--set-string", `image.tag=${tag}`];
   const words = [...what, ...where, ...values, ...image, "--wait", "--timeout", "10m"];
   await step("chart", async () => command(helm, words));
+}
+
+/** Helm does it at the first install alone. */
+async function defineQueueScaler(cluster: Cluster): Promise<void> {
+  const apply = ["apply", "--server-side", "--force-conflicts", "--filename", join(chart, "crds")];
+  await kubectl(cluster, apply);
+  const wait = ["wait", "--for=condition=Established", "--timeout=60s", `crd/${PLURAL}.${GROUP}`];
+  await kubectl(cluster, wait);
 }

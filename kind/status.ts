@@ -41,7 +41,7 @@ await runCommand({ options: nameOption }, async ({ name }) => {
     .filter(({ metadata }) => metadata.namespace === RELEASE)
     .flatMap(({ spec }) => spec.containers.map(({ image }) => image));
   process.stdout.write(`
-${pods.length} pods${waiting.length === 0 ? ", all ready" : `, not ready:\n${waiting.join("\n")}`}
+${await scalersOf(cluster)}${pods.length} pods${waiting.length === 0 ? ", all ready" : `, not ready:\n${waiting.join("\n")}`}
 images: ${[...new Set(images)].toSorted().join(", ") || "none: the chart is not installed"}
 ${urls(cluster)}`);
 });
@@ -49,4 +49,11 @@ ${urls(cluster)}`);
 async function podsOf(cluster: Cluster): Promise<readonly Pod[]> {
   const text = await kubectl(cluster, ["get", "pods", "--all-namespaces", "--output", "json"]);
   return (JSON.parse(text) as { readonly items: readonly Pod[] }).items;
+}
+
+/** How many workers there are, and why; nothing where the chart is not installed. */
+async function scalersOf(cluster: Cluster): Promise<string> {
+  const words = ["get", "queuescalers", "--namespace", RELEASE, "--ignore-not-found"];
+  const table = await kubectl(cluster, words).catch(() => "");
+  return table === "" ? "" : `${table}\n`;
 }

@@ -6,6 +6,8 @@ export interface Scope {
   readonly values: unknown;
   readonly release: { readonly name: string; readonly namespace: string };
   readonly chart: { readonly version: string; readonly appVersion: string };
+  /** That of an `Each`, within its tree. */
+  readonly item?: Readonly<Record<string, string>>;
 }
 
 /** `bare` is text without anything that YAML would have to be told of by an escape, such as the name of an object. */
@@ -163,6 +165,19 @@ export function more(what: Expression<number>, than: number | Expression<number>
     go: `gt (int64 ${what.operand}) (int64 ${bound})`,
     evaluate: (scope) => what.evaluate(scope) > (typeof than === "number" ? than : than.evaluate(scope)),
   });
+}
+
+/** Whether a map has no such key, not even with nothing under it. */
+export function lacks(map: Expression<object>, key: string): Expression<boolean> {
+  return new Expression("boolean", {
+    go: `not (hasKey ${map.operand} ${quoted(key)})`,
+    evaluate: (scope) => !Object.hasOwn(map.evaluate(scope), key),
+  });
+}
+
+/** A part of the item that the tree of an `Each` is made of. */
+export function itemText(key: string): Expression<string> {
+  return new Expression("text", { go: `.${key}`, evaluate: ({ item }) => item?.[key] ?? "" });
 }
 
 /** The first where the condition holds, else the second. Helm works both out. */

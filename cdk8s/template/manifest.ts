@@ -2,7 +2,7 @@ import { ApiObject, type App, Chart, type IResolver, type ResolutionContext } fr
 import type { Construct } from "constructs";
 import { Expression, type Scope } from "./expression.ts";
 import { printCondition, printTree } from "./print.ts";
-import { ChartOnly, Conditional, evaluateTree, Lines, Spread, type Templated } from "./tree.ts";
+import { ChartOnly, Conditional, Each, evaluateTree, Lines, Spread, type Templated } from "./tree.ts";
 
 interface KubernetesType {
   apiVersion?: string;
@@ -59,7 +59,7 @@ export class Tokens implements IResolver {
 }
 
 function isNode(value: unknown): boolean {
-  return [Expression, Conditional, Spread, Lines, ChartOnly].some((type) => value instanceof type);
+  return [Expression, Conditional, Spread, Each, Lines, ChartOnly].some((type) => value instanceof type);
 }
 
 function manifestsOf(chart: Chart): readonly Manifest<KubernetesType>[] {

@@ -1,6 +1,6 @@
 import { stringify } from "yaml";
 import { Expression, filled, type Named } from "./expression.ts";
-import { ChartOnly, Conditional, Lines, Spread } from "./tree.ts";
+import { ChartOnly, Conditional, Each, Lines, Spread } from "./tree.ts";
 
 /** The lines of a template of Helm for the tree, which is a map or a list. */
 export function printTree(tree: unknown): readonly string[] {
@@ -51,6 +51,9 @@ function printEntry(key: string, value: unknown, depth: number): readonly string
 function printItem(item: unknown, depth: number): readonly string[] {
   if (item instanceof ChartOnly) return printItem(item.tree, depth);
   if (item instanceof Spread) return printSpread(item, depth);
+  if (item instanceof Each) {
+    return [`{{- range ${item.list.go} }}`, ...printItem(item.tree, depth), "{{- end }}"];
+  }
   if (item instanceof Conditional) {
     return printCondition(
       item.condition,

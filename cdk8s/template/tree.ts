@@ -21,6 +21,16 @@ export class Spread<out T> {
   }
 }
 
+/** One tree for each item of a list, all of which take the place of this one in another list. */
+export class Each<out T> {
+  readonly list: Expression<readonly object[]>;
+  readonly tree: T;
+  constructor(list: Expression<readonly object[]>, tree: T) {
+    this.list = list;
+    this.tree = tree;
+  }
+}
+
 /** Text of several lines. */
 export class Lines {
   readonly lines: readonly (Text | Conditional<Text>)[];
@@ -45,7 +55,7 @@ export type Templated<T> =
   | (T extends string
       ? T | Lines | Expression<string>
       : T extends readonly (infer Item)[]
-        ? readonly (Templated<Item> | Spread<T>)[]
+        ? readonly (Templated<Item> | Spread<T> | Each<Templated<Item>>)[]
         : T extends object
           ? { readonly [K in keyof T]: Templated<T[K]> | (string extends K ? Spread<T> : never) }
           : T);
@@ -55,6 +65,7 @@ export const when = <T>(condition: Expression<boolean>, yes: T, no?: T): Conditi
 /** There only where it is filled. */
 export const ifFilled = <T>(what: Expression<T>): Conditional<Expression<T>> => when(filled(what), what);
 export const spread = <T>(of: Expression<T>): Spread<T> => new Spread(of);
+export const each = <T>(list: Expression<readonly object[]>, tree: T): Each<T> => new Each(list, tree);
 export const lines = (...all: readonly (Text | Conditional<Text>)[]): Lines => new Lines(all);
 
 /** The SHA-256 of a map of texts, in the form that a template can work out as well: an annotation that rolls the pods. */
@@ -86,9 +97,11 @@ export function evaluateTree(tree: unknown, scope: Scope): unknown {
   }
   if (Array.isArray(tree)) {
     return tree
-      .flatMap((item: unknown) =>
-        item instanceof Spread ? item.of.evaluate(scope) : [evaluateTree(item, scope)],
-      )
+      .flatMap((item: unknown) => {
+        if (item instanceof Spread) return item.of.evaluate(scope);
+        if (item instanceof Each) return evaluateEach(item, scope);
+        return [evaluateTree(item, scope)];
+      })
       .filter((item) => item !== undefined);
   }
   if (typeof tree !== "object" || tree === null) return tree;
@@ -101,4 +114,10 @@ export function evaluateTree(tree: unknown, scope: Scope): unknown {
   const all = Object.values(tree);
   if (all.length === 1 && all[0] instanceof Spread && entries.length === 0) return undefined;
   return Object.fromEntries(entries);
+}
+
+function evaluateEach({ list, tree }: Each<unknown>, scope: Scope): readonly unknown[] {
+  return (list.evaluate(scope) as readonly Readonly<Record<string, string>>[]).map((item) =>
+    evaluateTree(tree, { ...scope, item }),
+  );
 }

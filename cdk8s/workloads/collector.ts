@@ -13,7 +13,7 @@ const { autoscaling } = values.collector;
 export function collector(app: App): void {
   const chart = new Chart(app, "collector");
   const several = any(
-    all(autoscaling.enabled, more(autoscaling.minReplicas, 1)),
+    all(autoscaling.enabled, more(autoscaling.maxReplicas, 1)),
     all(not(autoscaling.enabled), more(values.collector.replicas, 1)),
   );
   roleWorkload(chart, {

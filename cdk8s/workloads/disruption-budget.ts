@@ -5,7 +5,7 @@ import { all, type Expression } from "../template/expression.ts";
 import { Manifest } from "../template/manifest.ts";
 import { values } from "../values.ts";
 
-/** At most one pod of the component is taken away at a time. A single pod has none: it would stop the drain of its node. */
+/** At most one pod of the component is taken away at a time, so that of a single one there is nothing to guard. */
 export function disruptionBudget(chart: Chart, component: string, several: Expression<boolean>): void {
   new Manifest<PodDisruptionBudget>(
     chart,

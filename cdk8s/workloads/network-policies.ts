@@ -10,6 +10,8 @@ import type { LabelSelector } from "kubernetes-types/meta/v1.d.ts";
 import { COLLECTOR_PORT } from "./collector.ts";
 import { brokerIsBundled, storeIsBundled } from "./credentials.ts";
 import { MONGODB_PORT } from "./mongodb.ts";
+import { OPERATOR } from "./operator.ts";
+import { operatorIsConfined } from "./operator-rights.ts";
 import { QUERY_PORT } from "./query.ts";
 import { AMQP_PORT, CLUSTER_PORTS, MANAGEMENT_PORT, PROMETHEUS_PORT, TOOL_PORTS } from "./rabbitmq.ts";
 import { ADMIN_PORT } from "./role.ts";
@@ -21,7 +23,7 @@ import { Manifest } from "../template/manifest.ts";
 import { ChartOnly, spread, type Templated, when } from "../template/tree.ts";
 import { values } from "../values.ts";
 
-const { networkPolicy } = values;
+const { networkPolicy, operator } = values;
 const brokerUsers = ["collector", ...workerComponents];
 const storeUsers = [...workerComponents, "query", "sweeper"];
 const roles = ["collector", "query", "sweeper", ...workerComponents];
@@ -113,7 +115,7 @@ export function networkPolicies(app: App): void {
   policy(
     "scrapers-in",
     {
-      podSelector: ofComponents(roles),
+      podSelector: ofComponents([...roles, OPERATOR]),
       policyTypes: ["Ingress"],
       ingress: [{ from: networkPolicy.scrapers as Expression<NetworkPolicyPeer[]>, ports: tcp(ADMIN_PORT) }],
     },
@@ -135,6 +137,8 @@ export function networkPolicies(app: App): void {
     "rabbitmq",
     [
       { from: [{ podSelector: ofComponents(brokerUsers) }], ports: toBroker },
+      when(operator.enabled, { from: [pods(OPERATOR)], ports: tcp(MANAGEMENT_PORT) }),
+      when(filled(networkPolicy.operators), { from: networkPolicy.operators, ports: tcp(MANAGEMENT_PORT) }),
       { from: [pods("rabbitmq")], ports: betweenNodes },
       when(filled(networkPolicy.scrapers), {
         from: networkPolicy.scrapers,
@@ -144,6 +148,30 @@ export function networkPolicies(app: App): void {
     brokerIsBundled,
   );
   outgoing("rabbitmq-out", ["rabbitmq"], [{ to: [pods("rabbitmq")], ports: betweenNodes }], brokerIsBundled);
+
+  // The operator reads what is queued, and never a message.
+  outgoing(
+    "operator-broker-out",
+    [OPERATOR],
+    [{ to: [pods("rabbitmq")], ports: tcp(MANAGEMENT_PORT) }],
+    all(operator.enabled, brokerIsBundled),
+  );
+  const operatorOut = (id: string, egress: Expression<object[]>, only: Expression<boolean>): void =>
+    policy(
+      id,
+      {
+        podSelector: { matchLabels: selectorLabels(OPERATOR) },
+        policyTypes: ["Egress"],
+        egress: egress as Expression<NetworkPolicyEgressRule[]>,
+      },
+      only,
+    );
+  operatorOut("operator-api-out", networkPolicy.apiServerEgress, operator.enabled);
+  operatorOut(
+    "operator-external-out",
+    networkPolicy.externalEgress,
+    all(operator.enabled, any(not(brokerIsBundled), not(operatorIsConfined), filled(operator.brokerSecrets))),
+  );
 
   // To the store.
   outgoing("store-out", storeUsers, [{ to: [pods("mongodb")], ports: tcp(MONGODB_PORT) }], storeIsBundled);

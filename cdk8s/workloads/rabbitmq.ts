@@ -23,7 +23,7 @@ import { values } from "../values.ts";
 
 const { rabbitmq } = values;
 const COMPONENT = "rabbitmq";
-const USER = "millrace";
+export const BROKER_USER = "millrace";
 export const AMQP_PORT = 5672;
 export const MANAGEMENT_PORT = 15672;
 export const PROMETHEUS_PORT = 15692;
@@ -45,7 +45,7 @@ export const brokerEnv: readonly (Conditional<Templated<EnvVar>> | Templated<Env
     brokerIsBundled,
     {
       name: "MILLRACE_BROKER_URL",
-      value: text`amqp://${USER}:$(BROKER_PASSWORD)@${nameOf(COMPONENT)}:${String(AMQP_PORT)}`,
+      value: text`amqp://${BROKER_USER}:$(BROKER_PASSWORD)@${nameOf(COMPONENT)}:${String(AMQP_PORT)}`,
     },
     {
       name: "MILLRACE_BROKER_URL",
@@ -100,7 +100,7 @@ const environment: readonly Templated<EnvVar>[] = [
   { name: "POD_NAME", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } },
   { name: "RABBITMQ_USE_LONGNAME", value: "true" },
   { name: "RABBITMQ_NODENAME", value: nodeOf("$(POD_NAME)") },
-  { name: "RABBITMQ_DEFAULT_USER", value: USER },
+  { name: "RABBITMQ_DEFAULT_USER", value: BROKER_USER },
   { name: "RABBITMQ_DEFAULT_PASS", valueFrom: secretValue(brokerSecret, BROKER_PASSWORD_KEY) },
   {
     name: "MEMORY_LIMIT",

@@ -7,7 +7,7 @@ import { storeEnv } from "./mongodb.ts";
 import { settingsChecksum, settingsName } from "./settings.ts";
 import { metadata, millraceImage, selectorLabels } from "../names.ts";
 import { confined, httpProbe, podTemplate, PRE_STOP_SECONDS, roleGraceSeconds } from "../pod.ts";
-import type { Expression } from "../template/expression.ts";
+import { all, type Expression } from "../template/expression.ts";
 import { Manifest } from "../template/manifest.ts";
 import { type Conditional, spread, type Templated } from "../template/tree.ts";
 import { values } from "../values.ts";
@@ -18,11 +18,15 @@ export const ROLE_USER = 1000;
 
 interface Role {
   readonly component: string;
+  /** Where it is there at all; without, everywhere. */
+  readonly only?: Expression<boolean>;
   readonly roleValues: typeof values.query;
   /** How many pods; left out where somebody else sets it. */
   readonly replicas: Expression<number> | Conditional<Expression<number>>;
-  /** Whether there is more than one pod. */
+  /** Whether there is more than one pod, or may be. */
   readonly several: Expression<boolean>;
+  /** What it talks to Kubernetes as, if it does. */
+  readonly account?: Expression<string>;
   /** Servers that it talks to, and whose credentials it gets. */
   readonly needs: readonly ("broker" | "store")[];
   /** What the image is told to be, such as `worker hourlyLog`. */
@@ -34,7 +38,8 @@ interface Role {
 
 /** A role of Millrace: its pods, its Service if it serves something, and what a drain of nodes leaves of it. */
 export function roleWorkload(chart: Chart, role: Role): void {
-  const { component, httpPort } = role;
+  const { component, httpPort, only } = role;
+  const presence = only === undefined ? {} : { condition: only };
   new Manifest<Deployment>(
     chart,
     "pods",
@@ -49,6 +54,7 @@ export function roleWorkload(chart: Chart, role: Role): void {
         template: rolePods(role),
       },
     },
+    presence,
   );
   if (httpPort !== undefined) {
     new Manifest<Service>(
@@ -62,17 +68,19 @@ export function roleWorkload(chart: Chart, role: Role): void {
           ports: [{ name: "http", port: httpPort, targetPort: "http", appProtocol: "http" }],
         },
       },
+      presence,
     );
   }
-  disruptionBudget(chart, component, role.several);
+  disruptionBudget(chart, component, only === undefined ? role.several : all(only, role.several));
 }
 
-function rolePods({ component, roleValues, needs, args, httpPort, env = [] }: Role) {
+function rolePods({ component, roleValues, account, needs, args, httpPort, env = [] }: Role) {
   const served = httpPort === undefined ? [] : [{ name: "http", containerPort: httpPort }];
   return podTemplate({
     component,
     user: ROLE_USER,
     podValues: roleValues,
+    ...(account === undefined ? {} : { account }),
     annotations: { "checksum/settings": settingsChecksum },
     graceSeconds: roleGraceSeconds,
     containers: [

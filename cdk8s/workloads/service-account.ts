@@ -5,7 +5,7 @@ import { Manifest } from "../template/manifest.ts";
 import { overlaid } from "../template/expression.ts";
 import { values } from "../values.ts";
 
-/** What every pod runs as. Nobody in it talks to Kubernetes, so it has no rights and no token. */
+/** What every pod but the operator's runs as. Nobody in it talks to Kubernetes, so it has no rights and no token. */
 export function serviceAccount(app: App): void {
   const chart = new Chart(app, "service-account");
   const annotations = overlaid(values.commonAnnotations, values.serviceAccount.annotations);

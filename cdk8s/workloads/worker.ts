@@ -1,9 +1,11 @@
 import { type App, Chart } from "cdk8s";
+import { queueScaler } from "./queue-scaler.ts";
 import { roleWorkload } from "./role.ts";
-import { more } from "../template/expression.ts";
+import { all, any, more, not } from "../template/expression.ts";
+import { when } from "../template/tree.ts";
 import { values } from "../values.ts";
 
-type Projection = keyof typeof values.workers;
+export type Projection = keyof typeof values.workers;
 const components: Readonly<Record<Projection, string>> = {
   accountName: "worker-account-name",
   distinctName: "worker-distinct-name",
@@ -14,13 +16,23 @@ export const workerComponents = Object.values(components);
 export function workers(app: App): void {
   for (const [projection, component] of Object.entries(components) as [Projection, string][]) {
     const workerValues = values.workers[projection];
-    roleWorkload(new Chart(app, component), {
+    const { scaling } = workerValues;
+    const chart = new Chart(app, component);
+    roleWorkload(chart, {
       component,
       roleValues: workerValues,
-      replicas: workerValues.replicas,
-      several: more(workerValues.replicas, 1),
+      // Where the operator sets it, nobody else may.
+      replicas: when(not(scaling.enabled), workerValues.replicas),
+      several: any(
+        all(scaling.enabled, more(scaling.maxReplicas, 1)),
+        all(not(scaling.enabled), more(workerValues.replicas, 1)),
+      ),
       needs: ["broker", "store"],
       args: ["worker", projection],
     });
+    queueScaler(chart, projection, component);
   }
 }
+
+/** Whether there is a QueueScaler. */
+export const someAreScaled = any(...Object.values(values.workers).map(({ scaling }) => scaling.enabled));

@@ -71,8 +71,8 @@ describe.skipIf(missing !== undefined)(`the chart${missing === undefined ? "" : 
     });
 
     test("is what the plain manifests are, but for what Helm alone has", async () => {
-      const { objects, release, values } = await rendered(combination);
-      const plain = plainManifests({ release, values }) as readonly KubernetesObject[];
+      const { objects, release, namespace, values } = await rendered(combination);
+      const plain = plainManifests({ release, namespace, values }) as readonly KubernetesObject[];
       expect(byTitle(plain)).toEqual(byTitle(withoutHelm(objects)));
     });
 
@@ -92,6 +92,12 @@ describe.skipIf(missing !== undefined)(`the chart${missing === undefined ? "" : 
 
   describe("the schemas", () => {
     const pod = "/spec/template/spec/containers/0";
+    const scaler = {
+      scaleTargetRef: { name: "a" },
+      queue: { name: "a" },
+      brokerRef: { secret: { name: "a" } },
+      replicas: { max: 1 },
+    };
     test.for([
       ["Deployment", { replicas: "3" }, "/spec/replicas must be integer"],
       ["Deployment", { replica: 3 }, "/spec must NOT have additional properties"],
@@ -111,8 +117,16 @@ describe.skipIf(missing !== undefined)(`the chart${missing === undefined ? "" : 
       ],
       ["HTTPRoute", { rules: [{ backendRefs: [{ name: "a", port: 65_536 }] }] }, "/port must be <= 65535"],
       ["HTTPRoute", { rule: [] }, "/spec must NOT have additional properties"],
+      ["QueueScaler", { ...scaler, replicas: {} }, "/spec/replicas must have required property 'max'"],
+      ["QueueScaler", { ...scaler, replicas: { max: 0 } }, "/spec/replicas/max must be >= 1"],
+      ["QueueScaler", { ...scaler, behaviour: {} }, "/spec must NOT have additional properties"],
+      ["QueueScaler", { ...scaler, mode: "Dry" }, "/spec/mode must be equal to one of the allowed values"],
     ] as const)("find fault with a %s of %j", ([kind, spec, fault]) => {
-      const apiVersion = kind === "HTTPRoute" ? "gateway.networking.k8s.io/v1" : "apps/v1";
+      const apiVersion = {
+        Deployment: "apps/v1",
+        HTTPRoute: "gateway.networking.k8s.io/v1",
+        QueueScaler: "millrace.io/v1alpha1",
+      }[kind];
       const object: KubernetesObject = { apiVersion, kind, metadata: { name: "a" }, spec };
       for (const version of kubernetesVersions) {
         expect(schema(version).faultsOf(object)?.join("\n")).toContain(fault);
@@ -157,10 +171,11 @@ function withoutChance(objects: readonly KubernetesObject[]): readonly Kubernete
   });
 }
 
-/** What kubectl alone would install: without hooks, made passwords and Helm's own labels. */
+/** What kubectl alone would install: without hooks, made passwords, the definition of a kind, which is a file of its own, and Helm's own labels. */
 function withoutHelm(objects: readonly KubernetesObject[]): readonly KubernetesObject[] {
   return objects
-    .filter(({ kind, metadata }) => kind !== "Secret" && metadata.annotations?.["helm.sh/hook"] === undefined)
+    .filter(({ kind }) => kind !== "Secret" && kind !== "CustomResourceDefinition")
+    .filter(({ metadata }) => metadata.annotations?.["helm.sh/hook"] === undefined)
     .filter(({ metadata }) => !metadata.name.endsWith("-smoke-test-out"))
     .map((object) => {
       const {

@@ -38,6 +38,9 @@ describe("the checks of the chart", () => {
   const variable = `${container}/env/3`;
   const collector = "Deployment tiny-collector";
   const broker = "StatefulSet tiny-rabbitmq";
+  const operator = "Deployment tiny-operator";
+  const role = "Role tiny-operator";
+  const scaler = "QueueScaler tiny-worker";
   const rules = "NetworkPolicy tiny-collector";
   test.for([
     [
@@ -96,6 +99,29 @@ describe("the checks of the chart", () => {
       [{ name: "first", image: "a:1" }],
       "container first: not ALL capabilities are dropped",
     ],
+    [operator, `${pod}/automountServiceAccountToken`, false, "the account's token is not mounted"],
+    [collector, `${pod}/serviceAccountName`, "tiny-operator", "runs as the operator's account"],
+    [role, "rules/0/verbs/2", "*", "Role tiny-operator has a star in it"],
+    [role, "rules/1/resourceNames", [], "names no secrets, which stands for all of them"],
+    [role, "rules/1/resourceNames", undefined, "is about every Secret"],
+    [role, "rules/1/verbs/1", "list", "does more with Secrets"],
+    [role, "rules/0/verbs/2", "delete", "lets it delete deployments/scale"],
+    [role, "metadata/name", "tiny-other", "Role tiny-other is nobody's"],
+    [role, "metadata/name", "tiny-other", "is of Role tiny-operator, which is not there"],
+    ["RoleBinding tiny-operator", "subjects/0/name", "tiny-account", "which is not the operator"],
+    ["RoleBinding tiny-operator", "subjects/0/namespace", "default", "is for an account in default"],
+    [scaler, "spec/brokerRef/url", "http://tiny-gone:15672", "asks tiny-gone:15672, which is not there"],
+    [scaler, "spec/brokerRef/url", "http://tiny-rabbitmq:5672", "which the policies do not let"],
+    [scaler, "spec/brokerRef/secret/passwordKey", "word", "reads word of Secret tiny-credentials"],
+    [scaler, "spec/brokerRef/secret/name", "theirs", "reads Secret theirs, which the operator may not"],
+    [role, "rules/0/resources/0", "replicasets/scale", "the operator may not patch its scale"],
+    [scaler, "spec/replicas/min", 4, "the least is above the most"],
+    [scaler, "spec/scaleTargetRef/name", "tiny-collector", "as HorizontalPodAutoscaler tiny-collector does"],
+    [scaler, "spec/scaleTargetRef/name", "tiny-gone", "tiny-gone, which is not there"],
+    [scaler, "spec/scaleTargetRef/name", "tiny-gone", "tiny-worker has no replicas, and nobody scales it"],
+    ["Deployment tiny-worker", "spec/replicas", 1, "Deployment tiny-worker has spec.replicas"],
+    [operator, `${container}/env/1`, undefined, "does not know its namespace"],
+    [operator, `${container}/args/1`, "hourlyLog", "has the argument hourlyLog"],
     [collector, `${container}/image`, "millrace", "without a tag or digest"],
     [collector, `${container}/image`, "millrace:latest", "without a tag or digest"],
     [collector, `${container}/image`, ":1", "without a tag or digest"],
@@ -121,9 +147,9 @@ describe("the checks of the chart", () => {
       "which is no Service here",
     ],
     ["Ingress tiny-ingress", "spec/rules/0/http/paths/0/backend/service/port", { number: 81 }, "at 81"],
-    ["PodDisruptionBudget tiny-collector", "spec/selector/matchLabels", {}, "selects 2 workloads"],
+    ["PodDisruptionBudget tiny-collector", "spec/selector/matchLabels", {}, "selects 4 workloads"],
     ["PodDisruptionBudget tiny-collector", "spec/maxUnavailable", 0, "lets no pod go"],
-    ["HorizontalPodAutoscaler tiny-collector", "spec/minReplicas", 1, "would hold up the drain"],
+    ["HorizontalPodAutoscaler tiny-collector", "spec/maxReplicas", 1, "guards the only pod"],
     ["HorizontalPodAutoscaler tiny-collector", "spec/minReplicas", 5, "the least is above the most"],
     ["HorizontalPodAutoscaler tiny-collector", "spec/scaleTargetRef/name", "gone", "which is not there"],
     [collector, "spec/replicas", 2, "Deployment tiny-collector has spec.replicas"],

@@ -11,7 +11,9 @@ import {
 import { type KubernetesObject, titleOf } from "./objects.ts";
 import { faultsOfImages, faultsOfLives, faultsOfProbes, unrestrictedPods } from "./pods.ts";
 import { faultsOfPolicies, unguardedPods } from "./policies.ts";
+import { countlessWorkloads, faultsOfQueueScalers } from "./queue-scalers.ts";
 import { danglingReferences } from "./references.ts";
+import { faultsOfRights, faultsOfTokens } from "./rights.ts";
 import { faultsOfBudgets, faultsOfScalers } from "./scaling.ts";
 import { shownSecrets } from "./secrets.ts";
 import { faultsOfRoutes, faultsOfServices } from "./services.ts";
@@ -36,6 +38,9 @@ export const checks: Readonly<Record<string, (rendered: Rendered) => readonly st
   "a workload selects its own pods alone, by what never changes": ({ objects }) => badSelectors(objects),
   "a claim's labels never change": ({ objects }) => changingClaims(objects),
   "every pod meets the restricted standard": ({ objects }) => unrestrictedPods(objects),
+  "the operator alone has a token of Kubernetes": ({ objects }) => faultsOfTokens(objects),
+  "rights are the operator's, and say what they are about": ({ objects, namespace }) =>
+    faultsOfRights(objects, namespace),
   "every image has a tag or a digest": ({ objects }) => faultsOfImages(objects),
   "every container that serves has its three probes": ({ objects }) => faultsOfProbes(objects),
   "every container says what it needs, and how it ends": ({ objects }) => faultsOfLives(objects),
@@ -45,6 +50,9 @@ export const checks: Readonly<Record<string, (rendered: Rendered) => readonly st
   "a disruption budget guards one workload, and lets a node be drained": ({ objects }) =>
     faultsOfBudgets(objects),
   "who is scaled does not say its replicas": ({ objects }) => faultsOfScalers(objects),
+  "of every workload somebody says how many pods it has": ({ objects }) => countlessWorkloads(objects),
+  "a QueueScaler leads to a broker that may be asked, and to what may be scaled": ({ objects, namespace }) =>
+    faultsOfQueueScalers(objects, namespace),
   "whatever a pod names is there": ({ objects, values }) => danglingReferences(objects, values),
   "with policies, every pod is under them": ({ objects }) => unguardedPods(objects),
   "the policies of both ends agree": ({ objects }) => faultsOfPolicies(objects),

@@ -14,6 +14,7 @@ export interface Explanation {
 
 const roles = [
   "Deployment collector",
+  "Deployment operator",
   "Deployment query",
   "Deployment sweeper",
   "Deployment worker-account-name",
@@ -78,9 +79,9 @@ export const explanations: readonly Explanation[] = [
   },
   {
     id: "deployment-has-poddisruptionbudget",
-    of: ["Deployment collector"],
+    of: ["Deployment collector", "Deployment worker-account-name"],
     under: ["one-of-each"],
-    because: "A budget of a single pod would hold up the drain of its node.",
+    because: "There is never more than one pod, of which a budget that lets one go guards nothing.",
   },
   {
     id: "deployment-replicas",
@@ -100,7 +101,12 @@ export const explanations: readonly Explanation[] = [
     under: ["one-of-each"],
     because: "One is asked for.",
   },
-  { id: "pod-networkpolicy", of: all, under: ["all-off"], because: "Policies are switched off." },
+  {
+    id: "pod-networkpolicy",
+    of: all.filter((place) => place !== "Deployment operator"),
+    under: ["all-off"],
+    because: "Policies are switched off.",
+  },
 ];
 
 /** Its place in the table above, whatever the release is called. */

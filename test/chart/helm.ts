@@ -36,7 +36,7 @@ export async function obtainHelm(major: HelmMajor): Promise<string> {
 }
 
 async function versionOf(helm: string): Promise<string> {
-  return (await run(helm, ["version", "--template", "{{.Version}}"])).trim();
+  return (await runHelm(helm, ["version", "--template", "{{.Version}}"])).trim();
 }
 
 export interface Install {
@@ -51,7 +51,7 @@ export interface Install {
 /** Manifests as text. Rejects with helm's words where it refuses. */
 export async function helmText(helm: string, install: Install): Promise<string> {
   return withValues(install, (words) =>
-    run(helm, ["template", install.release, chartFolder, "--include-crds", ...words]),
+    runHelm(helm, ["template", install.release, chartFolder, "--include-crds", ...words]),
   );
 }
 
@@ -63,14 +63,22 @@ export async function helmTemplate(helm: string, install: Install): Promise<read
 /** Rejects with helm's words where it finds fault. */
 export async function helmLint(helm: string, install: Install): Promise<void> {
   const { apiVersions: _, ...known } = install;
-  await withValues(known, (words) => run(helm, ["lint", chartFolder, "--strict", ...words]));
+  await withValues(known, (words) => runHelm(helm, ["lint", chartFolder, "--strict", ...words]));
 }
 
 /** What a user reads after the install. Of helm 4 alone: an earlier one asks a cluster first. */
 export async function helmNotes(helm: string, install: Install): Promise<string> {
   const { kubeVersion: _, apiVersions: __, ...known } = install;
   const text = await withValues(known, (words) =>
-    run(helm, ["install", install.release, chartFolder, "--dry-run=client", "--output", "json", ...words]),
+    runHelm(helm, [
+      "install",
+      install.release,
+      chartFolder,
+      "--dry-run=client",
+      "--output",
+      "json",
+      ...words,
+    ]),
   );
   return (JSON.parse(text) as { readonly info: { readonly notes: string } }).info.notes;
 }
@@ -96,13 +104,18 @@ async function withValues<T>(
   }
 }
 
-/** Without what the machine's user has set, such as plugins or a cluster. */
-async function run(helm: string, words: readonly string[]): Promise<string> {
-  const nowhere = join(tmpdir(), "millrace-no-helm");
+const nowhere = join(tmpdir(), "millrace-no-helm");
+
+/** Without what the machine's user has set, such as plugins; by default there is no cluster either. */
+export async function runHelm(
+  helm: string,
+  words: readonly string[],
+  kubeconfig = join(nowhere, "kubeconfig"),
+): Promise<string> {
   const environment = {
     PATH: process.env["PATH"],
     HOME: nowhere,
-    KUBECONFIG: join(nowhere, "kubeconfig"),
+    KUBECONFIG: kubeconfig,
     HELM_CACHE_HOME: nowhere,
     HELM_CONFIG_HOME: nowhere,
     HELM_DATA_HOME: nowhere,

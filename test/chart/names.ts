@@ -35,7 +35,7 @@ export function duplicateNames(objects: readonly KubernetesObject[]): string[] {
 /** Names and labels that an API server refuses, or that something made of them would be refused for. */
 export function badNames(objects: readonly KubernetesObject[]): string[] {
   return [
-    ...objects.flatMap((object) => {
+    ...ofRelease(objects).flatMap((object) => {
       const { name, labels, annotations } = object.metadata;
       const longest = longestName[object.kind] ?? 63;
       const selector = selectorOf(object);
@@ -77,8 +77,8 @@ export function missingLabels(objects: readonly KubernetesObject[], release: str
       : [`${title} is not labelled as of ${release}`]),
   ];
   return [
-    ...objects.flatMap((object) => faults(object.metadata.labels ?? {}, titleOf(object))),
-    ...objects
+    ...ofRelease(objects).flatMap((object) => faults(object.metadata.labels ?? {}, titleOf(object))),
+    ...ofRelease(objects)
       .filter(({ metadata }) => metadata.labels?.["app.kubernetes.io/managed-by"] !== "Helm")
       .map((object) => `${titleOf(object)} is not labelled as managed by Helm`),
     ...workloadsOf(objects)
@@ -89,6 +89,11 @@ export function missingLabels(objects: readonly KubernetesObject[], release: str
           .map((key) => `pods of ${title} have no label ${key}`),
       ),
   ];
+}
+
+/** All but the definition of a kind, which is the cluster's, and which Helm makes without templates. */
+function ofRelease(objects: readonly KubernetesObject[]): readonly KubernetesObject[] {
+  return objects.filter(({ kind }) => kind !== "CustomResourceDefinition");
 }
 
 /** Objects whose namespace is another than the release's. */
@@ -111,8 +116,13 @@ const stableLabels = new Set([
   "app.kubernetes.io/component",
 ]);
 
-/** Shorter than the 63 of a label, where Kubernetes appends to it what must fit a label too. */
-const longestName: Readonly<Record<string, number>> = { StatefulSet: 52, CronJob: 52 };
+/** Other than the 63 of a label: shorter where Kubernetes appends to it what must fit a label too, longer where nobody makes a label of it. */
+const longestName: Readonly<Record<string, number>> = {
+  StatefulSet: 52,
+  CronJob: 52,
+  ClusterRole: 253,
+  ClusterRoleBinding: 253,
+};
 const label = /^[a-z]([-a-z\d]*[a-z\d])?$/;
 const labelValue = /^([A-Za-z\d]([-\w.]*[A-Za-z\d])?)?$/;
 const labelKey = /^([a-z\d]([-a-z\d.]{0,251}[a-z\d])?\/)?[A-Za-z\d]([-\w.]*[A-Za-z\d])?$/;

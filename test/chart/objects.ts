@@ -6,6 +6,7 @@ export interface KubernetesObject {
   readonly spec?: Readonly<Record<string, unknown>>;
   readonly data?: Readonly<Record<string, string>>;
   readonly stringData?: Readonly<Record<string, string>>;
+  readonly rules?: readonly object[];
   readonly subjects?: readonly {
     readonly kind: string;
     readonly name: string;
@@ -63,7 +64,11 @@ export interface KeyReference {
 export interface Variable {
   readonly name: string;
   readonly value?: string;
-  readonly valueFrom?: { readonly secretKeyRef?: KeyReference; readonly configMapKeyRef?: KeyReference };
+  readonly valueFrom?: {
+    readonly secretKeyRef?: KeyReference;
+    readonly configMapKeyRef?: KeyReference;
+    readonly fieldRef?: { readonly fieldPath: string };
+  };
 }
 interface WholeReference {
   readonly name: string;

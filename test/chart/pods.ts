@@ -6,7 +6,6 @@ export function unrestrictedPods(objects: readonly KubernetesObject[]): string[]
   return workloadsOf(objects).flatMap(({ title, pod, annotations }) =>
     [
       ...faultsOfRestricted(pod, annotations),
-      ...(pod.automountServiceAccountToken === false ? [] : ["the account's token is mounted"]),
       ...containersOf(pod)
         .filter(({ securityContext }) => securityContext?.readOnlyRootFilesystem !== true)
         .map(({ name }) => `container ${name} may write to its image's files`),

@@ -8,7 +8,7 @@ import {
   workloadsOf,
 } from "./objects.ts";
 
-/** A disruption budget that guards nothing, or so much that no node could ever be drained. */
+/** A disruption budget that guards nothing, or so much that a node could not be drained. */
 export function faultsOfBudgets(objects: readonly KubernetesObject[]): string[] {
   const guarded: string[] = [];
   const faults = ofKind(objects, "PodDisruptionBudget").flatMap((object) => {
@@ -23,12 +23,12 @@ export function faultsOfBudgets(objects: readonly KubernetesObject[]): string[] 
     if (workload === undefined || workloads.length > 1)
       return [`${title} selects ${workloads.length} workloads`];
     guarded.push(workload.title);
-    const replicas = leastReplicas(workload, objects);
-    if (replicas < 2) return [`${title} would hold up the drain of the only pod of ${workload.title}`];
+    const { least, most } = replicasOf(workload, objects);
+    if (most < 2) return [`${title} guards the only pod of ${workload.title}`];
     if (maxUnavailable !== undefined) {
       return ["0", "0%"].includes(String(maxUnavailable)) ? [`${title} lets no pod go`] : [];
     }
-    return typeof minAvailable === "number" && minAvailable < replicas ? [] : [`${title} may let no pod go`];
+    return typeof minAvailable === "number" && minAvailable < least ? [] : [`${title} may let no pod go`];
   });
   return [
     ...faults,
@@ -38,41 +38,67 @@ export function faultsOfBudgets(objects: readonly KubernetesObject[]): string[] 
   ];
 }
 
+/** What sets the number of a workload's pods: a HorizontalPodAutoscaler or a QueueScaler. */
 interface Scaler {
+  readonly title: string;
+  readonly target: string;
+  readonly min: number;
+  readonly max: number;
+  /** Resources that it goes by; undefined for a queue. */
+  readonly measured: readonly string[] | undefined;
+}
+
+interface ScalerSpec {
   readonly scaleTargetRef: { readonly kind: string; readonly name: string };
   readonly minReplicas?: number;
-  readonly maxReplicas: number;
+  readonly maxReplicas?: number;
+  readonly replicas?: { readonly min?: number; readonly max: number };
   readonly metrics?: readonly { readonly type: string; readonly resource?: { readonly name: string } }[];
 }
 
-function scalerOf(workload: Workload, objects: readonly KubernetesObject[]): Scaler | undefined {
-  return ofKind(objects, "HorizontalPodAutoscaler")
-    .map(({ spec }) => spec as unknown as Scaler)
-    .find(({ scaleTargetRef: { kind, name } }) => `${kind} ${name}` === workload.title);
+function scalersOf(objects: readonly KubernetesObject[]): readonly Scaler[] {
+  return ["HorizontalPodAutoscaler", "QueueScaler"].flatMap((kind) =>
+    ofKind(objects, kind).map((object): Scaler => {
+      const { scaleTargetRef, minReplicas, maxReplicas, replicas, metrics } =
+        object.spec as unknown as ScalerSpec;
+      return {
+        title: titleOf(object),
+        target: `${scaleTargetRef.kind} ${scaleTargetRef.name}`,
+        min: minReplicas ?? replicas?.min ?? 1,
+        max: maxReplicas ?? replicas?.max ?? 1,
+        measured:
+          kind === "QueueScaler"
+            ? undefined
+            : (metrics ?? []).flatMap(({ resource }) => (resource ? [resource.name] : [])),
+      };
+    }),
+  );
 }
 
-function leastReplicas(workload: Workload, objects: readonly KubernetesObject[]): number {
-  const scaler = scalerOf(workload, objects);
-  if (scaler !== undefined) return scaler.minReplicas ?? 1;
-  return Number(workload.object.spec?.["replicas"] ?? 1);
+function replicasOf(
+  workload: Workload,
+  objects: readonly KubernetesObject[],
+): { readonly least: number; readonly most: number } {
+  const scaler = scalersOf(objects).find(({ target }) => target === workload.title);
+  const replicas = Number(workload.object.spec?.["replicas"] ?? 1);
+  return { least: scaler?.min ?? replicas, most: scaler?.max ?? replicas };
 }
 
 /** Where two would own spec.replicas, every later upgrade by server-side apply fails. */
 export function faultsOfScalers(objects: readonly KubernetesObject[]): string[] {
   const workloads = workloadsOf(objects);
-  return ofKind(objects, "HorizontalPodAutoscaler").flatMap((object) => {
-    const title = titleOf(object);
-    const scaler = object.spec as unknown as Scaler;
-    const { kind, name } = scaler.scaleTargetRef;
-    const workload = workloads.find((one) => one.title === `${kind} ${name}`);
-    if (workload === undefined) return [`${title} scales ${kind} ${name}, which is not there`];
-    const measured = (scaler.metrics ?? []).flatMap(({ resource }) => (resource ? [resource.name] : []));
+  const scalers = scalersOf(objects);
+  return scalers.flatMap(({ title, target, min, max, measured }) => {
+    const workload = workloads.find((one) => one.title === target);
+    if (workload === undefined) return [`${title} scales ${target}, which is not there`];
+    const other = scalers.find((one) => one.target === target && one.title !== title);
     return [
+      ...(other === undefined ? [] : [`${title} scales ${target}, as ${other.title} does`]),
       ...(workload.object.spec?.["replicas"] === undefined ? [] : [`${workload.title} has spec.replicas`]),
-      ...((scaler.minReplicas ?? 1) <= scaler.maxReplicas ? [] : [`${title}: the least is above the most`]),
-      ...(measured.length > 0 ? [] : [`${title} measures nothing`]),
+      ...(min <= max ? [] : [`${title}: the least is above the most`]),
+      ...(measured?.length === 0 ? [`${title} measures nothing`] : []),
       ...workload.pod.containers.flatMap(({ name: container, resources }) =>
-        measured
+        (measured ?? [])
           .filter((resource) => resources?.requests?.[resource] === undefined)
           .map((resource) => `${title}: ${container} requests no ${resource} to measure against`),
       ),

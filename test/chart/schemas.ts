@@ -7,6 +7,7 @@ import { parse } from "yaml";
 import { cached } from "../parts/cache.ts";
 import { command, say } from "../parts/command.ts";
 import { PartMissing } from "../parts/part.ts";
+import { chartFolder } from "./helm.ts";
 import type { KubernetesObject } from "./objects.ts";
 
 /** Those that the chart is for. */
@@ -21,6 +22,9 @@ const wheel = {
 };
 /** The first with HTTPRoute in v1: what is valid for it is valid for those that came later. */
 const gatewayApi = "v1.0.0";
+
+/** Of the chart itself. */
+const queueScalerFile = join(chartFolder, "crds/queuescalers.yaml");
 
 export interface Schemas {
   /** A folder with a file for each of `kubernetesVersions`. */
@@ -99,11 +103,13 @@ export class KubernetesSchema {
       const kinds = (definition["x-kubernetes-group-version-kind"] ?? []) as readonly GroupVersionKind[];
       for (const one of kinds) this.#references.set(keyOf(one), `kubernetes#/$defs/${name}`);
     }
-    const resource = parse(readFileSync(schemas.httpRoute, "utf8")) as CustomResource;
-    for (const { name, schema } of resource.spec.versions) {
-      const key = keyOf({ group: resource.spec.group, version: name, kind: resource.spec.names.kind });
-      this.#ajv.addSchema(closed(schema.openAPIV3Schema), key);
-      this.#references.set(key, key);
+    for (const file of [schemas.httpRoute, queueScalerFile]) {
+      const { spec } = parse(readFileSync(file, "utf8")) as CustomResource;
+      for (const { name, schema } of spec.versions) {
+        const key = keyOf({ group: spec.group, version: name, kind: spec.names.kind });
+        this.#ajv.addSchema(closed(schema.openAPIV3Schema), key);
+        this.#references.set(key, key);
+      }
     }
   }
 

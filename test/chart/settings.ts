@@ -26,6 +26,7 @@ export function variablesOf(
   for (const { name, value = "", valueFrom } of container.env ?? []) {
     const { secretKeyRef, configMapKeyRef } = valueFrom ?? {};
     if (secretKeyRef !== undefined) found.set(name, secrets.get(secretKeyRef.name)?.[secretKeyRef.key]);
+    else if (valueFrom?.fieldRef !== undefined) found.set(name, undefined);
     else if (configMapKeyRef !== undefined)
       found.set(name, configMaps.get(configMapKeyRef.name)?.[configMapKeyRef.key]);
     else if (valueFrom === undefined) found.set(name, expanded(value, found));
@@ -46,6 +47,8 @@ const plausible: Readonly<Partial<Record<SettingName, string>>> = {
   brokerManagementUrl: "http://name:password@broker.example:15672",
   storeUrl: "mongodb://name:password@store.example/millrace",
   writeKeyHashes: "0".repeat(64),
+  operatorNamespaces: "events",
+  operatorLeaseNamespace: "events",
 };
 
 /** What Millrace itself would say of the arguments and variables that it is given. */
@@ -66,10 +69,14 @@ export function faultsOfSettings(objects: readonly KubernetesObject[]): string[]
         faults.push(`works on ${queue}`);
       if (role !== "worker" && queue !== undefined) faults.push(`has the argument ${queue}`);
       if (/^(127\.|localhost$|::1$)/.test(config.host)) faults.push(`listens on ${config.host} alone`);
-      if (role !== "collector" && config.storeUrl === "embedded:") faults.push("has a store of its own");
+      if (["query", "sweeper", "worker"].includes(role) && config.storeUrl === "embedded:") {
+        faults.push("has a store of its own");
+      }
       if (["collector", "worker"].includes(role) && config.brokerUrl === "embedded:") {
         faults.push("has a broker of its own");
       }
+      if (role === "operator" && config.operatorLeaseNamespace === "")
+        faults.push("does not know its namespace");
       const wanted = new Set([
         config.adminPort,
         ...(role === "collector" ? [config.collectorPort] : []),
@@ -111,7 +118,7 @@ function bytesOf(quantity: string): number {
   return Number(number) * (unit.endsWith("i") ? 1024 : 1000) ** (powers[unit.replace("i", "")] ?? Number.NaN);
 }
 
-type RoleName = "collector" | "query" | "sweeper" | "worker";
+type RoleName = "collector" | "operator" | "query" | "sweeper" | "worker";
 interface RolePod {
   readonly workload: Workload;
   readonly container: Container;
@@ -120,7 +127,7 @@ interface RolePod {
 
 /** Containers that are roles of Millrace, by their first argument. */
 export function rolesOf(objects: readonly KubernetesObject[]): readonly RolePod[] {
-  const roles: readonly RoleName[] = ["collector", "query", "sweeper", "worker"];
+  const roles: readonly RoleName[] = ["collector", "operator", "query", "sweeper", "worker"];
   return workloadsOf(objects)
     .filter(({ serves }) => serves)
     .flatMap((workload) =>

@@ -1,4 +1,5 @@
 import type { TestProject } from "vitest/node";
+import { hyperkube } from "../../kind/offline/programs.ts";
 import { say } from "../parts/command.ts";
 import { PartMissing } from "../parts/part.ts";
 import { helmVersions, obtainHelm } from "./helm.ts";
@@ -18,6 +19,8 @@ declare module "vitest" {
     readonly chartTools: ChartTools | undefined;
     /** Why not; undefined where all can. */
     readonly chartToolsMissing: string | undefined;
+    /** Why there is no API server to install into; undefined where there is one. */
+    readonly apiServerMissing: string | undefined;
   }
 }
 
@@ -31,12 +34,29 @@ export default async function setup(project: TestProject): Promise<void> {
     const helm3 = await obtainHelm("v3");
     project.provide("chartTools", { helm3, helm4, kubeScore, schemas });
     project.provide("chartToolsMissing", undefined);
+    project.provide("apiServerMissing", await missingServer());
     say(`the chart is tested with helm ${helmVersions.v4} and ${helmVersions.v3}`);
   } catch (error) {
     if (!(error instanceof PartMissing)) throw error;
     project.provide("chartTools", undefined);
     project.provide("chartToolsMissing", error.message);
-    const bar = "!".repeat(80);
-    process.stderr.write(`\n${bar}\n!! TESTS OF THE CHART ARE SKIPPED\n!! ${error.message}\n${bar}\n\n`);
+    project.provide("apiServerMissing", error.message);
+    tellSkipped("TESTS OF THE CHART", error);
   }
+}
+
+async function missingServer(): Promise<string | undefined> {
+  try {
+    await hyperkube();
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof PartMissing)) throw error;
+    tellSkipped("INSTALLS OF THE CHART INTO AN API SERVER", error);
+    return error.message;
+  }
+}
+
+function tellSkipped(what: string, { message }: PartMissing): void {
+  const bar = "!".repeat(80);
+  process.stderr.write(`\n${bar}\n!! ${what} ARE SKIPPED\n!! ${message}\n${bar}\n\n`);
 }

@@ -1,60 +1,10 @@
 import type { KubernetesObject } from "./objects.ts";
+import { brokerVariables, labels, metadata, pods, probes, toDns } from "./sound-parts.ts";
+import { scaled } from "./sound-scaled.ts";
 
-const labels = (component: string) => ({
-  "app.kubernetes.io/name": "millrace",
-  "app.kubernetes.io/instance": "tiny",
-  "app.kubernetes.io/component": component,
-});
-const metadata = (component: string, name = `tiny-${component}`) => ({
-  name,
-  labels: {
-    ...labels(component),
-    "app.kubernetes.io/version": "1.0.0",
-    "app.kubernetes.io/managed-by": "Helm",
-    "helm.sh/chart": "millrace-1.0.0",
-  },
-});
+const base64 = (text: string): string => Buffer.from(text).toString("base64");
 
-function pods(component: string, container: object, volumes: readonly object[] = []) {
-  return {
-    metadata: { labels: labels(component) },
-    spec: {
-      automountServiceAccountToken: false,
-      serviceAccountName: "tiny-account",
-      terminationGracePeriodSeconds: 20,
-      securityContext: { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: "RuntimeDefault" } },
-      containers: [
-        {
-          name: component,
-          image: "registry.example/millrace:1.0.0",
-          resources: { requests: { cpu: "100m", memory: "128Mi" }, limits: { memory: "256Mi" } },
-          securityContext: {
-            allowPrivilegeEscalation: false,
-            readOnlyRootFilesystem: true,
-            capabilities: { drop: ["ALL"] },
-          },
-          ...container,
-        },
-      ],
-      volumes,
-    },
-  };
-}
-
-const probes = (port: string) => ({
-  startupProbe: { httpGet: { path: "/healthz", port } },
-  livenessProbe: { httpGet: { path: "/healthz", port } },
-  readinessProbe: { httpGet: { path: "/readyz", port } },
-});
-const toDns = {
-  to: [{ namespaceSelector: {} }],
-  ports: [
-    { port: 53, protocol: "UDP" },
-    { port: 53, protocol: "TCP" },
-  ],
-};
-
-/** A release in which no check finds fault: a collector that is scaled, and its broker. */
+/** A release in which no check finds fault: a collector and a worker, which are scaled, their broker, and the operator. */
 export function soundObjects(): KubernetesObject[] {
   return structuredClone([
     { apiVersion: "v1", kind: "ServiceAccount", metadata: metadata("account") },
@@ -68,7 +18,7 @@ export function soundObjects(): KubernetesObject[] {
       apiVersion: "v1",
       kind: "Secret",
       metadata: metadata("credentials"),
-      data: { password: Buffer.from("twelve-bytes").toString("base64") },
+      data: { password: base64("twelve-bytes"), store: base64("mongodb://store.example.org/tiny") },
     },
     {
       apiVersion: "apps/v1",
@@ -85,14 +35,7 @@ export function soundObjects(): KubernetesObject[] {
               { name: "admin", containerPort: 9090 },
             ],
             envFrom: [{ configMapRef: { name: "tiny-settings" } }],
-            env: [
-              { name: "NODE_OPTIONS", value: "--max-old-space-size=96" },
-              {
-                name: "PASSWORD",
-                valueFrom: { secretKeyRef: { name: "tiny-credentials", key: "password" } },
-              },
-              { name: "MILLRACE_BROKER_URL", value: "amqp://tiny:$(PASSWORD)@tiny-rabbitmq:5672" },
-            ],
+            env: [{ name: "NODE_OPTIONS", value: "--max-old-space-size=96" }, ...brokerVariables],
             volumeMounts: [{ name: "tmp", mountPath: "/tmp" }],
             ...probes("admin"),
           },
@@ -109,7 +52,10 @@ export function soundObjects(): KubernetesObject[] {
         serviceName: "tiny-rabbitmq",
         selector: { matchLabels: labels("rabbitmq") },
         template: pods("rabbitmq", {
-          ports: [{ name: "amqp", containerPort: 5672 }],
+          ports: [
+            { name: "amqp", containerPort: 5672 },
+            { name: "management", containerPort: 15672 },
+          ],
           volumeMounts: [{ name: "data", mountPath: "/data" }],
           ...probes("amqp"),
         }),
@@ -137,7 +83,10 @@ export function soundObjects(): KubernetesObject[] {
       spec: {
         clusterIP: "None",
         selector: labels("rabbitmq"),
-        ports: [{ name: "amqp", port: 5672, targetPort: "amqp" }],
+        ports: [
+          { name: "amqp", port: 5672, targetPort: "amqp" },
+          { name: "management", port: 15672, targetPort: "management" },
+        ],
       },
     },
     {
@@ -191,6 +140,8 @@ export function soundObjects(): KubernetesObject[] {
         policyTypes: ["Ingress"],
         ingress: [
           { from: [{ podSelector: { matchLabels: labels("collector") } }], ports: [{ port: "amqp" }] },
+          { from: [{ podSelector: { matchLabels: labels("worker") } }], ports: [{ port: "amqp" }] },
+          { from: [{ podSelector: { matchLabels: labels("operator") } }], ports: [{ port: "management" }] },
         ],
       },
     },
@@ -214,5 +165,6 @@ export function soundObjects(): KubernetesObject[] {
         ],
       },
     },
-  ] satisfies KubernetesObject[]) as KubernetesObject[];
+    ...scaled(),
+  ] satisfies object[]) as KubernetesObject[];
 }

@@ -2,10 +2,11 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, inject, test } from "vitest";
 import { parse } from "yaml";
+import { plainManifests } from "../../cdk8s/plain.ts";
 import { type Config, readConfig, type SettingName } from "../../src/config.ts";
 import { installOf, rendering } from "./combinations.ts";
 import { chartFolder, helmTemplate } from "./helm.ts";
-import { containersOf, type Labels, ofKind, titleOf, workloadsOf } from "./objects.ts";
+import { containersOf, type KubernetesObject, type Labels, ofKind, titleOf, workloadsOf } from "./objects.ts";
 import { servicesOf } from "./services.ts";
 import { rolesOf } from "./settings.ts";
 import { wrongValues } from "./wrong-values.ts";
@@ -41,7 +42,7 @@ describe.skipIf(missing !== undefined)(
             { spec: { storageClassName: "fast", resources: { requests: { storage: "20Gi" } } } },
           ],
         });
-        expect(ofKind(objects, "PodDisruptionBudget").length).toBe(7);
+        expect(ofKind(objects, "PodDisruptionBudget").length).toBe(8);
       });
 
       test("without persistence, there is no claim", async () => {
@@ -51,7 +52,7 @@ describe.skipIf(missing !== undefined)(
 
       test("common labels and annotations are on every object, and its own go before them", async () => {
         const { objects } = await rendered("labels");
-        for (const object of objects) {
+        for (const object of withoutDefinition(objects)) {
           const { labels, annotations } = object.metadata;
           expect
             .soft(labels, titleOf(object))
@@ -61,9 +62,9 @@ describe.skipIf(missing !== undefined)(
             .toMatchObject({ "example.org/owner": "The events team, <events@example.org>" });
         }
         const noteOf = (kind: string) =>
-          ofKind(objects, kind).map(({ metadata }) => metadata.annotations?.["note"]);
+          ofKind(objects, kind).map(({ metadata }) => metadata.annotations?.["note"] ?? "");
         expect(noteOf("Ingress")).toEqual(["ingress"]);
-        expect(noteOf("ServiceAccount")).toEqual(["account"]);
+        expect(noteOf("ServiceAccount").toSorted()).toEqual(["account", "operator"]);
         expect(noteOf("HTTPRoute")).toEqual(["route"]);
         const pods = workloadsOf(objects).map(({ title, labels }) => [
           title,
@@ -111,7 +112,7 @@ describe.skipIf(missing !== undefined)(
           readonly collector: { readonly extraEnv: readonly object[]; readonly podAnnotations: Labels };
           readonly rabbitmq: { readonly existingSecret: string };
         };
-        for (const { metadata } of objects) {
+        for (const { metadata } of withoutDefinition(objects)) {
           expect(metadata.labels).toMatchObject(commonLabels);
           expect(metadata.annotations).toMatchObject(commonAnnotations);
         }
@@ -159,7 +160,7 @@ describe.skipIf(missing !== undefined)(
         };
         const before = await checksums({});
         const after = await checksums({ settings: { prefetch: 7 } });
-        expect(before.length).toBe(6);
+        expect(before.length).toBe(7);
         for (const [index, sum] of before.entries()) expect(after[index]).not.toBe(sum);
         expect(await checksums({ query: { replicas: 5 } })).toEqual(before);
       });
@@ -180,6 +181,14 @@ describe.skipIf(missing !== undefined)(
           const refusal = helmTemplate(helm, { ...installOf("default"), values });
           await expect(refusal).rejects.toThrow("collector.autoscaling.minReplicas is 11");
         }
+        const scaling = { workers: { distinctName: { scaling: { minReplicas: 7, maxReplicas: 6 } } } };
+        const words =
+          "workers.distinctName.scaling.minReplicas is 7; it must not be above maxReplicas, which is 6";
+        for (const helm of [tools.helm4, tools.helm3]) {
+          const refusal = helmTemplate(helm, { ...installOf("default"), values: scaling });
+          await expect(refusal).rejects.toThrow(words);
+        }
+        expect(() => plainManifests({ release: "a", values: scaling })).toThrow(words);
       });
 
       test("a Kubernetes that is too old", async () => {
@@ -192,3 +201,8 @@ describe.skipIf(missing !== undefined)(
     });
   },
 );
+
+/** The definition of a kind is no template. */
+function withoutDefinition(objects: readonly KubernetesObject[]): readonly KubernetesObject[] {
+  return objects.filter(({ kind }) => kind !== "CustomResourceDefinition");
+}

@@ -15,6 +15,60 @@ export const wrongValues: readonly (readonly [values: object, place: string, mat
   [{ settings: null }, "", "missing property 'settings'"],
   [{ settings: { prefetch: null } }, "/settings", "missing property 'prefetch'"],
   [{ workers: { hourlyLog: { replicas: -1 } } }, "/workers/hourlyLog/replicas", "minimum: got -1, want 0"],
+  [
+    { workers: { hourlyLog: { scaling: { minReplicas: -1 } } } },
+    "/workers/hourlyLog/scaling/minReplicas",
+    "minimum: got -1, want 0",
+  ],
+  [
+    { workers: { hourlyLog: { scaling: { maxReplicas: 0 } } } },
+    "/workers/hourlyLog/scaling/maxReplicas",
+    "minimum: got 0, want 1",
+  ],
+  [
+    { workers: { hourlyLog: { scaling: { maxWaitSecond: 3 } } } },
+    "/workers/hourlyLog/scaling",
+    "'maxWaitSecond' not allowed",
+  ],
+  [
+    { workers: { hourlyLog: { scaling: { mode: "observe" } } } },
+    "/workers/hourlyLog/scaling/mode",
+    "'Act', 'Observe'",
+  ],
+  [
+    { workers: { hourlyLog: { scaling: { spec: { replicas: { max: 3 } } } } } },
+    "/workers/hourlyLog/scaling/spec",
+    "'replicas' not allowed",
+  ],
+  [
+    { workers: { hourlyLog: { scaling: { spec: { behavior: { scaleUp: { periodSeconds: 60 } } } } } } },
+    "/workers/hourlyLog/scaling/spec/behavior/scaleUp",
+    "missing property 'replicas'",
+  ],
+  [
+    {
+      workers: {
+        hourlyLog: { scaling: { spec: { brokerRef: { url: "http://a:b@c", secret: { name: "d" } } } } },
+      },
+    },
+    "/workers/hourlyLog/scaling/spec/brokerRef/url",
+    "does not match pattern",
+  ],
+  [{ operator: { scope: "cluster" } }, "/operator/scope", "'Namespace', 'Cluster'"],
+  [{ operator: { brokerSecrets: ["a_b"] } }, "/operator/brokerSecrets/0", "does not match pattern"],
+  [{ operator: { brokerSecrets: [""] } }, "/operator/brokerSecrets/0", "does not match pattern"],
+  [
+    { operator: { extraTargets: [{ apiGroup: "argoproj.io", resource: "*" }] } },
+    "/operator/extraTargets/0/resource",
+    "does not match pattern",
+  ],
+  [
+    { operator: { extraTargets: [{ resource: "rollouts" }] } },
+    "/operator/extraTargets/0",
+    "missing property 'apiGroup'",
+  ],
+  [{ rabbitmq: { external: { vhost: "" } } }, "/rabbitmq/external/vhost", "minLength"],
+  [{ settings: { operatorLeaseName: "a" } }, "/settings", "'operatorLeaseName' not allowed"],
   [{ workers: { weeklyLog: {} } }, "/workers", "'weeklyLog' not allowed"],
   [{ collector: { autoscaling: { minReplicas: 0 } } }, "/collector/autoscaling/minReplicas", "want 1"],
   [{ collector: { autoscaling: { enabled: "yes" } } }, "/collector/autoscaling/enabled", "want boolean"],
