@@ -33,6 +33,9 @@ const JITTER = 1.2;
 /** A lease that was given up lasts no longer. */
 const GIVEN_UP_MS = 1000;
 
+/** Why the signal that `lead` is given was aborted, where the lease was lost: another may lead already. */
+export const LEASE_LOST = "the lease is lost";
+
 /**
  * Waits to become the leader, then runs `lead` until `stop`, and gives the lease up. Ends by itself, with a rejection, when
  * the lease was lost: the process is to end, so that nobody acts on what it believed. Also rejects, before it leads, when the
@@ -67,7 +70,7 @@ export async function runAsLeader(
       () => true,
     ),
   ]);
-  over.abort();
+  over.abort(isLost ? LEASE_LOST : undefined);
   if (isLost) {
     // What was begun under the lease is not waited for.
     leading.catch(() => {});

@@ -35,7 +35,7 @@ export async function readingOf(
     address = brokerAddress(brokerRef, await cluster.secret(name, maxAgeMs));
   } catch (error) {
     const { fault, message } = faultOf(error);
-    return { obstacle: { reason: `Secret${fault}`, message } };
+    return { obstacle: { reason: `Secret${fault}`, message: naming(name.name, message) } };
   }
   if (typeof address === "string") return { obstacle: { reason: "SecretInvalid", message: address } };
   const id = { vhost: queue.vhost, name: queue.name, deadLetterQueue: deadLetterQueueOf(queue) };
@@ -44,6 +44,11 @@ export async function readingOf(
   return reading.ok
     ? { reading }
     : { reading, obstacle: { reason: reading.fault, message: reading.message } };
+}
+
+/** A refusal need not tell of which Secret. */
+function naming(secret: string, message: string): string {
+  return message.includes(secret) ? message : `Secret ${secret}: ${message}`;
 }
 
 /** @throws whatever is no ClusterError: a defect. */

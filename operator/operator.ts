@@ -1,5 +1,5 @@
-import type { Cluster, ObjectName } from "./cluster.ts";
-import { type LeaseStore, runAsLeader } from "./leader.ts";
+import { type Cluster, ClusterError, type ObjectName } from "./cluster.ts";
+import { LEASE_LOST, type LeaseStore, runAsLeader } from "./leader.ts";
 import { createReconcile, type OperatorParts } from "./reconcile.ts";
 import { createWorkQueue } from "./work-queue.ts";
 
@@ -26,7 +26,7 @@ async function lead(parts: RunningParts, stop: AbortSignal): Promise<void> {
   emit("leader.changed", { leading: true, identity });
   try {
     const queue = createWorkQueue({ clock, workers: WORKERS });
-    const reconcile = createReconcile(parts);
+    const reconcile = createReconcile({ ...parts, cluster: underLease(cluster, stop) });
     await cluster.watch((scaler) => queue.add(keyOf(scaler)), stop);
     for (const { metadata } of cluster.scalers()) queue.add(keyOf(metadata));
     await queue.run(async (key, lateMs) => {
@@ -45,6 +45,33 @@ async function lead(parts: RunningParts, stop: AbortSignal): Promise<void> {
   } finally {
     emit("leader.changed", { leading: false, identity });
   }
+}
+
+/** Writes nothing any more once the lease is lost: passes that are in hand then would undo what another leader does. */
+function underLease(cluster: Cluster, stop: AbortSignal): Cluster {
+  const check = (): void => {
+    if (stop.reason === LEASE_LOST) throw new ClusterError("Unavailable", LEASE_LOST);
+  };
+  return {
+    watch: (changed, until) => cluster.watch(changed, until),
+    scaler: (name) => cluster.scaler(name),
+    scalers: () => cluster.scalers(),
+    rivals: (namespace) => cluster.rivals(namespace),
+    target: (namespace, ref) => cluster.target(namespace, ref),
+    secret: (name, maxAgeMs) => cluster.secret(name, maxAgeMs),
+    async scale(namespace, ref, seen, replicas) {
+      check();
+      return cluster.scale(namespace, ref, seen, replicas);
+    },
+    async report(scaler, status) {
+      check();
+      return cluster.report(scaler, status);
+    },
+    async announce(scaler, notice) {
+      check();
+      return cluster.announce(scaler, notice);
+    },
+  };
 }
 
 /** Neither a namespace nor a name has a slash in it. */

@@ -27,8 +27,10 @@ export interface OperatorParts {
 /** What the cluster refuses goes into the status, and is tried again in the next pass. Rejects only on a defect. */
 export type Reconcile = (name: ObjectName) => Promise<{ readonly againInMs: number | undefined }>;
 
-/** When to look again at a workload that changed just as it was to be scaled, in milliseconds. */
+/** When to look again at a workload that changed just as it was to be scaled, in milliseconds; twice as long after each time in a row. */
 const SOON_MS = 250;
+/** Lost in a row, so many are no chance: then the status tells of them. */
+const RACES = 5;
 
 /** What is kept of a scaler between two passes. After a restart it is made of the status. */
 interface Kept {
@@ -41,6 +43,8 @@ interface Kept {
   readonly writtenAtMs: number;
   /** How long a status that says nothing new is not written: not the same for all, so that they do not come in waves. */
   readonly standingMs: number;
+  /** How often in a row the workload was another when it was to be scaled. */
+  readonly conflicts: number;
   /** The last credentials were refused. */
   readonly refused: boolean;
 }
@@ -59,11 +63,12 @@ export function createReconcile(parts: OperatorParts): Reconcile {
     }
     const known = kept.get(key);
     const before = known?.uid === scaler.metadata.uid ? known : keptOf(scaler);
-    const { after, soon } = await pass(parts, scaler, before);
+    const after = await pass(parts, scaler, before);
     kept.set(key, after);
     // Scalers that began together part, so that their passes do.
     const pollingMs = scaler.spec.pollingIntervalSeconds * 1000 * (0.95 + 0.1 * Math.random());
-    return { againInMs: soon ? SOON_MS : pollingMs };
+    const soonMs = SOON_MS * 2 ** (after.conflicts - 1);
+    return { againInMs: after.conflicts > 0 ? Math.min(soonMs, pollingMs) : pollingMs };
   };
 }
 
@@ -78,6 +83,7 @@ function keptOf({ metadata, status = {} }: QueueScaler): Kept {
     status,
     writtenAtMs: 0,
     standingMs: STANDING_MS * (0.5 + Math.random()),
+    conflicts: 0,
     refused: false,
   };
 }
@@ -88,11 +94,7 @@ interface Pass {
   readonly before: Kept;
 }
 
-async function pass(
-  parts: OperatorParts,
-  scaler: QueueScaler,
-  before: Kept,
-): Promise<{ readonly after: Kept; readonly soon: boolean }> {
+async function pass(parts: OperatorParts, scaler: QueueScaler, before: Kept): Promise<Kept> {
   const { cluster, clock } = parts;
   const { namespace } = scaler.metadata;
   const conflict = conflictOf(scaler, cluster.scalers(), cluster.rivals(namespace));
@@ -106,18 +108,16 @@ async function pass(
     obstacle:
       conflict === undefined ? (seen.obstacle ?? obstacle) : { reason: "Conflict", message: conflict },
   };
-  const { found, memory, soon } =
+  const { found, memory, conflicts } =
     seen.target === undefined
-      ? { found: unscaled(before, observed), memory: before.memory, soon: false }
+      ? { found: unscaled(before, observed), memory: before.memory, conflicts: 0 }
       : await scaled({ parts, scaler, before }, seen.target, observed);
   parts.emit("scaler.decided", factOf(scaler, found, observed.queue));
   const reported = await report({ parts, scaler, before }, found);
   const refused = reading?.ok === false && reading.fault === "Unauthorized";
   const { uid, standingMs } = before;
-  return {
-    after: { uid, memory, queue: observed.queue, hand: found.hand, standingMs, refused, ...reported },
-    soon,
-  };
+  const { queue } = observed;
+  return { uid, memory, queue, hand: found.hand, standingMs, conflicts, refused, ...reported };
 }
 
 interface Observed extends Pick<Findings, "nowMs" | "reading" | "conflict" | "obstacle"> {
@@ -140,13 +140,13 @@ async function scaled(
   { parts, scaler, before }: Pass,
   target: Target,
   observed: Observed,
-): Promise<{ readonly found: Findings; readonly memory: Memory; readonly soon: boolean }> {
+): Promise<{ readonly found: Findings; readonly memory: Memory; readonly conflicts: number }> {
   const { spec } = scaler;
   const decision = decide(spec, before.memory, {
     nowMs: observed.nowMs,
     queue: observed.queue,
     brokerReachable: observed.reading?.ok === true,
-    replicas: { current: target.replicas, ready: target.readyReplicas ?? target.replicas },
+    replicas: { current: target.replicas, ready: target.readyReplicas ?? consuming(target, observed.queue) },
   });
   const free = spec.mode === "Act" && !spec.paused && observed.conflict === undefined;
   const hand = free ? before.hand : { ...before.hand, setReplicas: undefined };
@@ -162,7 +162,7 @@ async function scaled(
     scaledAtMs: undefined,
   };
   if (acts && spec.manualScale.policy === "Respect") await writePlan({ parts, scaler, before }, planned);
-  const acted: Acted = acts ? await act(parts, scaler, target, decision) : {};
+  const acted: Acted = acts ? await act({ parts, scaler, before }, target, decision) : {};
   const found: Findings = {
     ...planned,
     target: acted.target ?? target,
@@ -174,7 +174,7 @@ async function scaled(
     },
     scaledAtMs: acted.target === undefined ? undefined : observed.nowMs,
   };
-  return { found, memory: decision.memory, soon: acted.soon === true };
+  return { found, memory: decision.memory, conflicts: acted.lostRace === true ? before.conflicts + 1 : 0 };
 }
 
 /** Should this process end before it reports, the next one must not take its number for somebody else's. */
@@ -184,17 +184,21 @@ async function writePlan({ parts, scaler, before }: Pass, planned: Findings): Pr
   await write({ parts, scaler, before }, asBefore, planned.nowMs);
 }
 
+/** Of a kind that does not tell which of its replicas are ready: as many as consume the queue, where that is told. */
+function consuming({ replicas }: Target, queue: QueueFigures | undefined): number {
+  return Math.min(replicas, queue?.consumers ?? replicas);
+}
+
 interface Acted {
   /** As it is now, where it was scaled. */
   readonly target?: Target;
   readonly obstacle?: Obstacle;
   /** Somebody else has changed the workload meanwhile: look again. */
-  readonly soon?: true;
+  readonly lostRace?: true;
 }
 
 async function act(
-  parts: OperatorParts,
-  scaler: QueueScaler,
+  { parts, scaler, before }: Pass,
   target: Target,
   { desiredReplicas, reason, message }: Decision,
 ): Promise<Acted> {
@@ -215,8 +219,9 @@ async function act(
     return { target: now };
   } catch (error) {
     const fault = faultOf(error);
-    if (fault.fault === "Conflict") return { soon: true };
-    return { obstacle: { reason: `Scale${fault.fault}`, message: fault.message } };
+    const obstacle = { reason: `Scale${fault.fault}`, message: fault.message };
+    if (fault.fault !== "Conflict") return { obstacle };
+    return before.conflicts < RACES ? { lostRace: true } : { lostRace: true, obstacle };
   }
 }
 

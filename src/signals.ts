@@ -82,7 +82,7 @@ export interface Signals {
     readonly reason: string;
     readonly message: string;
   };
-  /** A status or an Event could not be written; the next pass tries again. */
+  /** A status or an Event could not be written; the next pass writes the status, an Event is lost. */
   "report.lost": { readonly namespace: string; readonly scaler: string; readonly error: unknown };
   "reconcile.finished": {
     readonly outcome: "done" | "failed";

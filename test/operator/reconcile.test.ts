@@ -197,6 +197,26 @@ describe("in the way", () => {
     expect(condition("Ready")).toMatchObject({ status: "True" });
   });
 
+  test("somebody who changes the workload each time: it is tried ever less often, and told", async () => {
+    await passes(4);
+    cluster.targets.set("shop/worker", targetOf(1));
+    cluster.refuse("scale", "Conflict");
+    const again = [await passes(1), await passes(1), await passes(1), await passes(4)].map((ms) => ms ?? 0);
+    expect(again.slice(0, 3)).toEqual([250, 500, 1000]);
+    expect(again[3]).toBeGreaterThan(1800);
+    expect(condition("Ready")).toMatchObject({ status: "False", reason: "ScaleConflict" });
+    cluster.refuse("scale", undefined);
+    await passes(1);
+    expect(condition("Ready")).toMatchObject({ status: "True" });
+  });
+
+  test("a Secret that may not be read: it is named", async () => {
+    cluster.refuse("secret", "Forbidden");
+    await passes(1);
+    expect(condition("Ready")).toMatchObject({ status: "False", reason: "SecretForbidden" });
+    expect(condition("Ready")?.message).toMatch(/^Secret broker: /);
+  });
+
   test("a status that could not be written is written by the next pass", async () => {
     cluster.refuse("report", "Unavailable");
     await passes(5);

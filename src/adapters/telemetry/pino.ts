@@ -45,7 +45,11 @@ export function createLogSubscriber(logger: Logger): Emit {
     "leader.changed": (fact) => logger.info(fact, fact.leading ? "leading" : "no longer leading"),
     "scaler.decided": (fact) => logger.debug(fact, "decided"),
     "replicas.changed": (fact) => logger.info(fact, "scaled"),
-    "report.lost": (fact) => logger.warn(fact, "a status or Event could not be written: it is tried again"),
+    "report.lost": (fact) =>
+      logger.warn(
+        fact,
+        "a status or an Event could not be written: the status is tried again, the Event is lost",
+      ),
     "reconcile.finished": (fact) => {
       if (fact.outcome === "failed") logger.error(fact, "reconcile failed: see the error, this is a defect");
     },
