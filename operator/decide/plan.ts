@@ -23,7 +23,7 @@ const STATISTICS_SECONDS = 5;
 /** After a start nothing is taken away for so long, and not before some readings. */
 const WATCH_SECONDS = 30;
 /** Replicas are let go once what they idle would pay for so many starts: more often than that is no gain. */
-export const planTuning = { starts: 1, proven: 10, less: 0.85, faster: 1.2 } as const;
+export const planTuning = { starts: 1, proven: 6, less: 0.85, faster: 1.1 } as const;
 
 export function situationOf(
   spec: ScalingSpec,
