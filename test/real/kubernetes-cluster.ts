@@ -1,7 +1,8 @@
+import { afterAll, afterEach, beforeAll, beforeEach } from "vitest";
 import { hyperkube } from "../../kind/offline/programs.ts";
 import { type Kubernetes, type KubernetesSettings, openKubernetes } from "../../operator/kubernetes.ts";
 import { customResourceDefinition } from "../../operator/custom-resource.ts";
-import { API_VERSION, KIND } from "../../operator/queue-scaler.ts";
+import { API_VERSION, KIND, type QueueScaler } from "../../operator/queue-scaler.ts";
 import type { Signals } from "../../src/signals.ts";
 import { type ApiObject, type ApiServerPart, startApiServer } from "../parts/api-server.ts";
 
@@ -125,4 +126,39 @@ export async function watching(
       await kubernetes[Symbol.asyncDispose]();
     },
   };
+}
+
+/** One API server for all tests of a file, and a namespace for each; ends what a test has had watch it. */
+export function eachInANamespace(
+  begin: (api: ApiServerPart, namespace: string) => void,
+  watched: () => Watching,
+): void {
+  let api: ApiServerPart;
+  let namespaces = 0;
+  beforeAll(async () => {
+    api = await startCluster();
+  });
+  afterAll(async () => {
+    await api[Symbol.asyncDispose]();
+  });
+  beforeEach(async () => {
+    const namespace = `shop-${(namespaces += 1)}`;
+    await makeNamespace(api, namespace);
+    begin(api, namespace);
+  });
+  afterEach(async () => {
+    await watched()[Symbol.asyncDispose]();
+  });
+}
+
+/** As it is seen; throws where it is not. */
+export function scalerSeen({ kubernetes }: Watching, namespace: string, name: string): QueueScaler {
+  const found = kubernetes.scaler({ namespace, name });
+  if (found === undefined) throw new Error(`${name} is not seen`);
+  return found;
+}
+
+/** A merge patch. */
+export function merge(api: ApiServerPart, path: string, body: object): Promise<ApiObject> {
+  return api.must({ method: "PATCH", path, contentType: "application/merge-patch+json", body });
 }

@@ -1,13 +1,14 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { QueueScaler } from "../../operator/queue-scaler.ts";
 import type { QueueScalerStatus } from "../../operator/queue-scaler-status.ts";
-import type { ApiObject, ApiServerPart } from "../parts/api-server.ts";
+import type { ApiServerPart } from "../parts/api-server.ts";
 import {
   leastSpec,
-  makeNamespace,
   makeScaler,
   scalersOf,
-  startCluster,
+  eachInANamespace,
+  merge,
+  scalerSeen,
   until,
   type Watching,
   watching,
@@ -17,37 +18,22 @@ import {
 describe.skipIf(missing !== undefined)(
   `what is written to Kubernetes${missing === undefined ? "" : ` (${missing})`}`,
   () => {
-    const merge = "application/merge-patch+json";
-
     let api: ApiServerPart;
     let watched: Watching;
     /** A namespace of each test's own. */
     let shop: string;
-    let shops = 0;
-    beforeAll(async () => {
-      api = await startCluster();
-    });
-    afterAll(async () => {
-      await api[Symbol.asyncDispose]();
-    });
-    beforeEach(async () => {
-      shop = `shop-${(shops += 1)}`;
-      await makeNamespace(api, shop);
-    });
-    afterEach(async () => {
-      await watched[Symbol.asyncDispose]();
-    });
+    eachInANamespace(
+      (at, namespace) => {
+        api = at;
+        shop = namespace;
+      },
+      () => watched,
+    );
 
     const seen = (name: string): QueueScaler | undefined =>
       watched.kubernetes.scaler({ namespace: shop, name });
-    /** As seen; rejects where it is not. */
-    const scaler = (name: string): QueueScaler => {
-      const found = seen(name);
-      if (found === undefined) throw new Error(`${name} is not seen`);
-      return found;
-    };
-    const patch = (path: string, body: object): Promise<ApiObject> =>
-      api.must({ method: "PATCH", path, contentType: merge, body });
+    const scaler = (name: string): QueueScaler => scalerSeen(watched, shop, name);
+    const patch = (path: string, body: object) => merge(api, path, body);
     describe("a status", () => {
       const condition = (type: string) => ({
         type,

@@ -1,14 +1,15 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { QueueScaler } from "../../operator/queue-scaler.ts";
-import type { ApiObject, ApiServerPart } from "../parts/api-server.ts";
+import type { ApiServerPart } from "../parts/api-server.ts";
 import {
   define,
   deploymentsOf,
-  makeNamespace,
   makeScaler,
   makeWorkload,
   scalersOf,
-  startCluster,
+  eachInANamespace,
+  merge,
+  scalerSeen,
   until,
   type Watching,
   watching,
@@ -16,38 +17,24 @@ import {
 } from "./kubernetes-cluster.ts";
 
 describe.skipIf(missing !== undefined)(`Kubernetes${missing === undefined ? "" : ` (${missing})`}`, () => {
-  const merge = "application/merge-patch+json";
   const deployment = (name: string) => ({ apiVersion: "apps/v1", kind: "Deployment", name });
 
   let api: ApiServerPart;
   let watched: Watching;
   /** A namespace of each test's own. */
   let shop: string;
-  let shops = 0;
-  beforeAll(async () => {
-    api = await startCluster();
-  });
-  afterAll(async () => {
-    await api[Symbol.asyncDispose]();
-  });
-  beforeEach(async () => {
-    shop = `shop-${(shops += 1)}`;
-    await makeNamespace(api, shop);
-  });
-  afterEach(async () => {
-    await watched[Symbol.asyncDispose]();
-  });
+  eachInANamespace(
+    (at, namespace) => {
+      api = at;
+      shop = namespace;
+    },
+    () => watched,
+  );
 
   const seen = (name: string): QueueScaler | undefined =>
     watched.kubernetes.scaler({ namespace: shop, name });
-  /** As seen; rejects where it is not. */
-  const scaler = (name: string): QueueScaler => {
-    const found = seen(name);
-    if (found === undefined) throw new Error(`${name} is not seen`);
-    return found;
-  };
-  const patch = (path: string, body: object): Promise<ApiObject> =>
-    api.must({ method: "PATCH", path, contentType: merge, body });
+  const scaler = (name: string): QueueScaler => scalerSeen(watched, shop, name);
+  const patch = (path: string, body: object) => merge(api, path, body);
   const changesOf = (name: string): number =>
     watched.changes.filter((change) => change === `${shop}/${name}`).length;
 
