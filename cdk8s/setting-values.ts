@@ -16,7 +16,11 @@ type Decided =
   | "writeKeyHashes"
   | "operatorNamespaces"
   | "operatorLeaseNamespace"
-  | "operatorLeaseName";
+  | "operatorLeaseName"
+  | "maxWaitSeconds"
+  | "console"
+  | "consoleSources"
+  | "collectorUrl";
 export type SettingValueName = Exclude<SettingName, Decided>;
 type SettingValue<N extends SettingName> = (typeof settings)[N]["default"];
 
@@ -35,6 +39,10 @@ const decided: Readonly<Record<Decided, true>> = {
   operatorNamespaces: true,
   operatorLeaseNamespace: true,
   operatorLeaseName: true,
+  maxWaitSeconds: true,
+  console: true,
+  consoleSources: true,
+  collectorUrl: true,
 };
 export const settingValueNames = (Object.keys(settings) as SettingName[]).filter(
   (name): name is SettingValueName => !(name in decided),

@@ -6,11 +6,13 @@ import { reasons } from "../operator/decide.ts";
 import { API_VERSION, KIND, queueScalerSpec } from "../operator/queue-scaler.ts";
 import { conditionMeanings, conditionTypes, queueScalerStatus } from "../operator/queue-scaler-status.ts";
 import { createOperatorMetrics } from "../src/adapters/telemetry/operator-metrics.ts";
-import { createPrometheus, type Prometheus } from "../src/adapters/telemetry/prometheus.ts";
+import { createPrometheus } from "../src/adapters/telemetry/prometheus.ts";
+import type { Prometheus } from "../src/adapters/telemetry/process-metrics.ts";
 import { flagOf, settingNames, settings, variableOf } from "../src/config.ts";
 import { type ErrorCode, errorTable, MillraceError } from "../src/errors.ts";
 import { problemOf } from "../src/http/problem.ts";
 import type { SignalName, Signals } from "../src/signals.ts";
+import { version } from "../src/version.ts";
 
 // Writes the pages that say what the code says already; with --check it compares instead, and names those that are stale.
 
@@ -97,10 +99,12 @@ function errorsPage(): string {
 const signals: { readonly [K in SignalName]: Signals[K] } = {
   "role.started": { role: "" },
   "role.stopped": { role: "" },
+  "collector.opened": { load: () => ({ requests: 0, bytes: 0, bytesLimit: 0, messages: 0 }) },
+  "worker.opened": { queue: "hourlyLog", load: () => ({ deliveries: 0, oldestAcceptedAtMs: undefined }) },
   "request.answered": { server: "collector", route: "", status: 200, seconds: 0 },
   "request.failed": { route: "", error: undefined },
   "events.rejected": { events: 1 },
-  "message.published": { events: 1, bytes: 0, seconds: 0 },
+  "message.published": { events: 1, bytes: 0, seconds: 0, waitSeconds: 0 },
   "publish.failed": { events: 1, code: "INTERNAL", error: undefined },
   "delivery.settled": {
     queue: "hourlyLog",
@@ -117,14 +121,16 @@ const signals: { readonly [K in SignalName]: Signals[K] } = {
   "broker.blocked": { reason: "" },
   "broker.unblocked": {},
   "settlement.waiting": { queue: "hourlyLog", error: undefined },
+  "store.called": { queue: "hourlyLog", operation: "apply", seconds: 0, code: undefined },
   "store.waiting": { queue: "hourlyLog", error: undefined },
-  "sweep.finished": { expired: 0, forgotten: 0, merged: 0, seconds: 0 },
+  "sweep.finished": { expired: 0, forgotten: 0, merged: 0, seconds: 0, compactionLagSeconds: 0 },
   "sweep.failed": { error: undefined },
   "leader.changed": { leading: true, identity: "" },
   "scaler.decided": {
     namespace: "",
     scaler: "",
     reason: "",
+    message: "",
     brokerReachable: true,
     observationAgeSeconds: 0,
     backlog: 0,
@@ -132,6 +138,9 @@ const signals: { readonly [K in SignalName]: Signals[K] } = {
     replicas: { desired: 0, current: 0, ready: 0 },
     limited: false,
     bottleneck: false,
+    objectiveSeconds: 0,
+    bounds: { min: 0, max: 0 },
+    conditions: { Ready: true },
   },
   "scaler.forgotten": { namespace: "", scaler: "other" },
   "replicas.changed": { namespace: "", scaler: "", target: "", from: 0, to: 1, reason: "", message: "" },
@@ -143,9 +152,13 @@ const signals: { readonly [K in SignalName]: Signals[K] } = {
 
 async function metricsPage(): Promise<string> {
   const ofRoles = await metricRows(
-    createPrometheus(async () => ({ ready: 0, unsettled: 0, deadLetters: 0 })),
+    createPrometheus({ version, role: "", maxWaitSeconds: 30 }, async () => ({
+      ready: 0,
+      unsettled: 0,
+      deadLetters: 0,
+    })),
   );
-  const ofOperator = await metricRows(createOperatorMetrics());
+  const ofOperator = await metricRows(createOperatorMetrics(version, []));
   return page(
     "# Metrics",
     "`GET /metrics` on the admin port answers in the text format of Prometheus. Durations are in seconds. No label holds a " +

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
+import { reasons } from "./decide.ts";
 import { openKubernetes } from "./kubernetes.ts";
 import { runOperator } from "./operator.ts";
 import { createBrokerFigures } from "./rabbitmq.ts";
@@ -9,6 +10,7 @@ import { createOperatorMetrics } from "../src/adapters/telemetry/operator-metric
 import { createLogger, createLogSubscriber } from "../src/adapters/telemetry/pino.ts";
 import { type Config, variableOf } from "../src/config.ts";
 import { MillraceError } from "../src/errors.ts";
+import { version } from "../src/version.ts";
 import { createAdmin } from "../src/http/admin.ts";
 import { type Actor, serverActor } from "../src/run.ts";
 import type { Emit } from "../src/signals.ts";
@@ -23,7 +25,7 @@ export async function composeOperator(
   stop: AbortSignal,
 ): Promise<readonly Actor[]> {
   const logged = createLogSubscriber(createLogger(config));
-  const metrics = createOperatorMetrics();
+  const metrics = createOperatorMetrics(version, [...Object.keys(reasons), "ManualScale"]);
   const emit: Emit = (name, fact) => {
     metrics.emit(name, fact);
     logged(name, fact);

@@ -112,8 +112,9 @@ async function pass(parts: OperatorParts, scaler: QueueScaler, before: Kept): Pr
     seen.target === undefined
       ? { found: unscaled(before, observed), memory: before.memory, conflicts: 0 }
       : await scaled({ parts, scaler, before }, seen.target, observed);
-  parts.emit("scaler.decided", factOf(scaler, found, observed.queue));
-  const reported = await report({ parts, scaler, before }, found);
+  const status = statusOf(scaler, before.status, found);
+  parts.emit("scaler.decided", factOf(scaler, found, status, observed.queue));
+  const reported = await report({ parts, scaler, before }, status, found.nowMs);
   const refused = reading?.ok === false && reading.fault === "Unauthorized";
   const { uid, standingMs } = before;
   const { queue } = observed;
@@ -228,12 +229,12 @@ async function act(
 /** Tells by Events and the status. What cannot be written now is written by a later pass. */
 async function report(
   { parts, scaler, before }: Pass,
-  found: Findings,
+  status: QueueScalerStatus,
+  nowMs: number,
 ): Promise<Pick<Kept, "status" | "writtenAtMs">> {
-  const status = statusOf(scaler, before.status, found);
   for (const notice of noticesOf(before.status.conditions, status.conditions))
     announce(parts, scaler, notice);
-  return write({ parts, scaler, before }, status, found.nowMs);
+  return write({ parts, scaler, before }, status, nowMs);
 }
 
 async function write(
@@ -268,14 +269,16 @@ const NOT_ESTIMATED = {
 } as const;
 
 function factOf(
-  { metadata }: QueueScaler,
+  { metadata, spec }: QueueScaler,
   { nowMs, reading, target, respected, decision }: Findings,
+  { message, conditions = [] }: QueueScalerStatus,
   queue: QueueFigures | undefined,
 ): Signals["scaler.decided"] {
   return {
     namespace: metadata.namespace,
     scaler: metadata.name,
     reason: respected ? "ManualScale" : decision?.reason,
+    message,
     brokerReachable: reading?.ok === true,
     observationAgeSeconds: queue === undefined ? undefined : Math.max(0, nowMs - queue.sampledAtMs) / 1000,
     backlog: queue === undefined ? undefined : queue.ready + queue.unacknowledged,
@@ -287,5 +290,10 @@ function factOf(
     },
     limited: decision?.limited !== undefined,
     bottleneck: decision?.bottleneck === true,
+    objectiveSeconds: spec.objective.maxWaitSeconds,
+    bounds: spec.replicas,
+    conditions: Object.fromEntries(
+      conditions.flatMap(({ type, status }) => (status === "Unknown" ? [] : [[type, status === "True"]])),
+    ),
   };
 }

@@ -23,6 +23,7 @@ import { type Actor, serverActor } from "./run.ts";
 import type { Emit } from "./signals.ts";
 import { runSweeper } from "./sweeper/sweeper.ts";
 import { withKnownNames } from "./worker/known-names.ts";
+import { version } from "./version.ts";
 import { runWorker } from "./worker/worker.ts";
 
 const projections = { accountName, distinctName, hourlyLog } as const;
@@ -62,7 +63,11 @@ export async function compose(
   const logged = createLogSubscriber(createLogger(config));
   const needsStore = roles.some((role) => role !== "collector");
   const needsBroker = roles.some((role) => role === "collector" || role in projections);
-  const prometheus = createPrometheus(needsBroker ? (queue) => needed(broker).backlog(queue) : undefined);
+  const build = { version, role: roles.length === 1 ? (roles[0] ?? "") : "standalone" };
+  const prometheus = createPrometheus(
+    { ...config, ...build },
+    needsBroker ? (queue) => needed(broker).backlog(queue) : undefined,
+  );
   const emit: Emit = (name, fact) => {
     prometheus.emit(name, fact);
     logged(name, fact);

@@ -1,53 +1,12 @@
 import { readFileSync } from "node:fs";
 import { MillraceError } from "./errors.ts";
+import { choice, integer, type Kind, list, matching, port, url } from "./setting-kinds.ts";
 
-/** A kind of value: how its text is read, and what is allowed, in the words of an error message and as JSON Schema. */
-interface Kind<T> {
-  readonly allowed: string;
-  readonly schema: Readonly<Record<string, unknown>>;
-  read(text: string): T | undefined;
-}
 interface Setting<T> extends Kind<T> {
   readonly default: T;
   readonly sentence: string;
   readonly secret: boolean;
 }
-
-const integer = (minimum: number, maximum: number): Kind<number> => ({
-  allowed: `an integer from ${minimum} to ${maximum}`,
-  schema: { type: "integer", minimum, maximum },
-  read: (text) => {
-    const value = /^-?\d+$/.test(text) ? Number(text) : Number.NaN;
-    return value >= minimum && value <= maximum ? value : undefined;
-  },
-});
-const port = integer(0, 65_535);
-const matching = (pattern: RegExp, allowed: string): Kind<string> => ({
-  allowed,
-  schema: { type: "string", pattern: pattern.source },
-  read: (text) => (pattern.test(text) ? text : undefined),
-});
-/** Such as node's URL reads; `pattern` says which. */
-const url = (pattern: RegExp, allowed: string): Kind<string> => ({
-  allowed,
-  schema: { type: "string", pattern: pattern.source },
-  read: (text) => (pattern.test(text) && (text === "" || URL.canParse(text)) ? text : undefined),
-});
-const choice = <const T extends string>(...choices: readonly T[]): Kind<T> => ({
-  allowed: choices.map((one) => `'${one}'`).join(" or "),
-  schema: { type: "string", enum: choices },
-  read: (text) => choices.find((one) => one === text),
-});
-/** Items parted by commas; an empty text is an empty list. */
-const list = (item: RegExp, allowed: string): Kind<readonly string[]> => ({
-  allowed: `a comma-separated list of ${allowed}`,
-  schema: { type: "array", items: { type: "string", pattern: item.source } },
-  read: (text) => {
-    const items = text.split(",").map((one) => one.trim());
-    if (text.trim() === "") return [];
-    return items.every((one) => item.test(one)) ? items : undefined;
-  },
-});
 
 const setting = <T>(kind: Kind<T>, fallback: T, sentence: string): Setting<T> => ({
   ...kind,
@@ -152,6 +111,11 @@ export const settings = {
     "Requests a second that one write key (or address, without keys) may make of one collector; 0 for no limit.",
   ),
 
+  maxWaitSeconds: setting(
+    integer(1, 86_400),
+    30,
+    "The objective that lateness is told by: no event should wait longer from its acceptance to the store, in seconds.",
+  ),
   prefetch: setting(integer(1, 10_000), 256, "Most unsettled deliveries that a worker holds."),
   maxAttempts: setting(integer(1, 1000), 20, "Attempts after which a delivery becomes a dead letter."),
   retryDelayMs: setting(
@@ -197,6 +161,24 @@ export const settings = {
     "Name of that Lease; operators that share it work in turn.",
   ),
 
+  console: setting(
+    choice("on", "off"),
+    "on",
+    "Whether the query API serves the live page, and with it dead letters and test events.",
+  ),
+  consoleSources: setting(
+    list(
+      /^(collector|query|sweeper|accountName|distinctName|hourlyLog|operator)=[\w.-]+:\d{1,5}$/,
+      "role=host:port, each the admin port of a role",
+    ),
+    [] as readonly string[],
+    "Where that page reads its figures; a host may have many addresses. Standalone reads its own.",
+  ),
+  collectorUrl: setting(
+    url(/^(|https?:\/\/\S+)$/, "http:// or https:// with a host"),
+    "",
+    "Collector that the page's test events are passed on to; standalone has its own.",
+  ),
   queryMaxRows: setting(integer(1, 10_000), 1000, "Most rows in one answer of the query API."),
   drainTimeoutMs: setting(
     integer(0, 600_000),

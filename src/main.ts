@@ -19,6 +19,7 @@ import { type ProjectionName, projectionNames } from "./domain/projection.ts";
 import { MillraceError } from "./errors.ts";
 import type { Broker, DeadLetter } from "./ports/broker.ts";
 import { runActors } from "./run.ts";
+import { version } from "./version.ts";
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 const complain = (text: string): void => void process.stderr.write(`millrace: ${text}\n`);
@@ -87,7 +88,6 @@ function integerFrom(minimum: number): (text: string) => number {
 }
 
 function program(): Command {
-  const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
   const millrace = new Command("millrace")
     .description("Takes in events, never loses one it has acknowledged, counts each once.")
     .version(version)

@@ -2,7 +2,26 @@ import type { ProjectionName } from "./domain/projection.ts";
 import type { Outcome } from "./ports/broker.ts";
 import type { ErrorCode } from "./errors.ts";
 
-/** Every notable happening once, typed. The telemetry adapters turn these into metrics and log lines. Durations in seconds. */
+/** What a collector has in hand now. */
+export interface CollectorLoad {
+  readonly requests: number;
+  /** Bytes that these hold, and how many they may. */
+  readonly bytes: number;
+  readonly bytesLimit: number;
+  /** Messages published and not yet confirmed. */
+  readonly messages: number;
+}
+/** What a worker has in hand now. */
+export interface WorkerLoad {
+  readonly deliveries: number;
+  /** When the oldest of them was accepted, in milliseconds since 1970; undefined where there is none, or none that tells. */
+  readonly oldestAcceptedAtMs: number | undefined;
+}
+
+/**
+ * Every notable happening once, typed. The telemetry adapters turn these into metrics and log lines. Durations in seconds. A
+ * `load` tells what is so when it is called.
+ */
 export interface Signals {
   "role.started": { readonly role: string; readonly address?: string };
   "role.stopped": { readonly role: string };
@@ -12,9 +31,18 @@ export interface Signals {
     readonly status: number;
     readonly seconds: number;
   };
+  "collector.opened": { readonly load: () => CollectorLoad };
+  "worker.opened": { readonly queue: ProjectionName; readonly load: () => WorkerLoad };
   "request.failed": { readonly route: string; readonly error: unknown };
   "events.rejected": { readonly events: number };
-  "message.published": { readonly events: number; readonly bytes: number; readonly seconds: number };
+  "message.published": {
+    readonly events: number;
+    readonly bytes: number;
+    /** Until the publisher confirm. */
+    readonly seconds: number;
+    /** How long the first of its requests had waited before. */
+    readonly waitSeconds: number;
+  };
   "publish.failed": { readonly events: number; readonly code: ErrorCode; readonly error: unknown };
   "delivery.settled": {
     readonly queue: ProjectionName;
@@ -37,12 +65,21 @@ export interface Signals {
   "broker.unblocked": object;
   /** A retry or a dead letter could not be published: its delivery stays unsettled, and it is tried again. */
   "settlement.waiting": { readonly queue: ProjectionName; readonly error: unknown };
+  /** A call of a worker to the store has ended; `code` is its error's. */
+  "store.called": {
+    readonly queue: ProjectionName;
+    readonly operation: "claim" | "apply";
+    readonly seconds: number;
+    readonly code: ErrorCode | undefined;
+  };
   "store.waiting": { readonly queue: ProjectionName; readonly error: unknown };
   "sweep.finished": {
     readonly expired: number;
     readonly forgotten: number;
     readonly merged: number;
     readonly seconds: number;
+    /** Age of the oldest change to the distinct names that no total holds yet; 0 where there is none. */
+    readonly compactionLagSeconds: number;
   };
   "sweep.failed": { readonly error: unknown };
 
@@ -52,8 +89,9 @@ export interface Signals {
   "scaler.decided": {
     readonly namespace: string;
     readonly scaler: string;
-    /** Undefined where nothing was decided. */
+    /** In one word, and in a sentence with the figures; undefined where nothing was decided. */
     readonly reason: string | undefined;
+    readonly message: string | undefined;
     readonly brokerReachable: boolean;
     /** Undefined before the first figures. */
     readonly observationAgeSeconds: number | undefined;
@@ -71,6 +109,10 @@ export interface Signals {
     };
     readonly limited: boolean;
     readonly bottleneck: boolean;
+    readonly objectiveSeconds: number;
+    readonly bounds: { readonly min: number; readonly max: number };
+    /** Whether a condition is true, by its type; one that is unknown is left out. */
+    readonly conditions: Readonly<Record<string, boolean>>;
   };
   "scaler.forgotten": { readonly namespace: string; readonly scaler: string };
   "replicas.changed": {

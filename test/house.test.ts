@@ -75,6 +75,7 @@ const mayKnow: Readonly<Record<string, readonly string[]>> = {
   ports: ["domain", "errors.ts"],
   collector: ["domain", "ports", "errors.ts", "signals.ts", "http"],
   query: ["domain", "ports", "errors.ts", "signals.ts", "http"],
+  console: ["domain", "ports", "errors.ts", "signals.ts", "http"],
   worker: ["domain", "ports", "errors.ts", "signals.ts"],
   sweeper: ["domain", "ports", "errors.ts", "signals.ts"],
   adapters: ["domain", "ports", "errors.ts", "signals.ts"],
@@ -82,15 +83,17 @@ const mayKnow: Readonly<Record<string, readonly string[]>> = {
   commands: ["domain", "ports", "errors.ts", "config.ts"],
   "errors.ts": [],
   "signals.ts": ["domain", "ports", "errors.ts"],
-  "config.ts": ["errors.ts"],
+  "config.ts": ["errors.ts", "setting-kinds.ts"],
+  "setting-kinds.ts": [],
   "run.ts": ["signals.ts"],
+  "version.ts": [],
 };
 const knowEverything = ["compose.ts", "main.ts"];
 
 /** Packages, and the only places that may import them; a folder ends with a slash. */
 const homes: Readonly<Record<string, readonly string[]>> = {
-  fastify: ["collector/", "query/", "http/"],
-  "@fastify/": ["collector/", "query/", "http/"],
+  fastify: ["collector/", "query/", "console/", "http/"],
+  "@fastify/": ["collector/", "query/", "console/", "http/"],
   "@kubernetes/client-node": ["../operator/kubernetes.ts", "../operator/kubernetes/"],
   "prom-client": ["adapters/telemetry/"],
   pino: ["adapters/telemetry/pino.ts"],

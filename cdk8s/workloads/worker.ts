@@ -1,7 +1,8 @@
 import { type App, Chart } from "cdk8s";
+import { variableOf } from "../../src/config.ts";
 import { queueScaler } from "./queue-scaler.ts";
 import { roleWorkload } from "./role.ts";
-import { all, any, more, not } from "../template/expression.ts";
+import { all, any, digits, more, not } from "../template/expression.ts";
 import { when } from "../template/tree.ts";
 import { values } from "../values.ts";
 
@@ -29,6 +30,8 @@ export function workers(app: App): void {
       ),
       needs: ["broker", "store"],
       args: ["worker", projection],
+      // What is late to the operator is late to the metrics.
+      env: [{ name: variableOf("maxWaitSeconds"), value: digits(scaling.maxWaitSeconds) }],
     });
     queueScaler(chart, projection, component);
   }

@@ -7,6 +7,7 @@ import { MillraceError } from "../errors.ts";
 export interface Budget {
   readonly maxBytes: number;
   usedBytes: number;
+  requests: number;
 }
 
 /** What one request holds of the budget; given back when it is disposed. */
@@ -17,6 +18,7 @@ export class Hold implements Disposable {
   constructor(budget: Budget) {
     this.#budget = budget;
     this.add(REQUEST_BYTES);
+    budget.requests += 1;
   }
 
   /**
@@ -31,6 +33,8 @@ export class Hold implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    if (this.#bytes === 0) return;
+    this.#budget.requests -= 1;
     this.#budget.usedBytes -= this.#bytes;
     this.#bytes = 0;
   }

@@ -8,6 +8,10 @@ export interface Request {
   readonly rows: string;
   readonly events: number;
 }
+interface Waiting extends Request, PromiseWithResolvers<void> {
+  /** By performance.now(). */
+  readonly sinceMs: number;
+}
 export interface GroupCommitParts {
   readonly publisher: Publisher;
   readonly encode: (rows: readonly string[]) => Message;
@@ -27,7 +31,7 @@ const MESSAGE_FULL = 4 * 1024 * 1024;
 export class GroupCommit {
   readonly #parts: GroupCommitParts;
   readonly #maxEvents: number;
-  #waiting: (Request & PromiseWithResolvers<void>)[] = [];
+  #waiting: Waiting[] = [];
   #waitingEvents = 0;
   #inFlight = 0;
   #scheduled = false;
@@ -40,10 +44,15 @@ export class GroupCommit {
   /** Resolves once the request's events are durable; rejects as `Publisher.publish` does. */
   add(request: Request): Promise<void> {
     const settled = Promise.withResolvers<void>();
-    this.#waiting.push({ ...request, ...settled });
+    this.#waiting.push({ ...request, ...settled, sinceMs: performance.now() });
     this.#waitingEvents += request.events;
     this.#schedule();
     return settled.promise;
+  }
+
+  /** Messages on their way. */
+  get inFlight(): number {
+    return this.#inFlight;
   }
 
   /** After this turn of the event loop: what arrived in one read of the sockets goes together. */
@@ -65,7 +74,7 @@ export class GroupCommit {
     }
   }
 
-  #group(): (Request & PromiseWithResolvers<void>)[] {
+  #group(): Waiting[] {
     let events = 0;
     let length = 0;
     let size = 0;
@@ -79,17 +88,18 @@ export class GroupCommit {
     return this.#waiting.splice(0, size);
   }
 
-  async #publish(group: readonly (Request & PromiseWithResolvers<void>)[]): Promise<void> {
+  async #publish(group: readonly Waiting[]): Promise<void> {
     const { publisher, encode, emit } = this.#parts;
     const events = group.reduce((sum, request) => sum + request.events, 0);
     const startedAt = performance.now();
+    const waitSeconds = (startedAt - (group[0]?.sinceMs ?? startedAt)) / 1000;
     this.#inFlight += 1;
     try {
       const message = encode(group.map((request) => request.rows));
       await publisher.publish(message);
       for (const request of group) request.resolve();
       const seconds = (performance.now() - startedAt) / 1000;
-      emit("message.published", { events, bytes: message.body.byteLength, seconds });
+      emit("message.published", { events, bytes: message.body.byteLength, seconds, waitSeconds });
     } catch (thrown) {
       const error = asMillraceError(thrown, "BROKER_UNAVAILABLE");
       for (const request of group) request.reject(error);

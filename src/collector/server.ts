@@ -45,11 +45,19 @@ export async function createCollector(
 ): Promise<FastifyInstance> {
   const { clock, emit } = parts;
   const server = createServer(settings, emit);
-  const budget: Budget = { maxBytes: settings.unconfirmedMaxBytes, usedBytes: 0 };
+  const budget: Budget = { maxBytes: settings.unconfirmedMaxBytes, usedBytes: 0, requests: 0 };
   const figures = new RequestFigures();
   const rules: AcceptRules = { ...settings, plainText: settings.corsOrigins.length > 0 };
   const encode = (rows: readonly string[]) => encodeRows(parts.newId(), rows);
   const group = new GroupCommit({ publisher: parts.publisher, encode, emit }, settings.messageMaxEvents);
+  emit("collector.opened", {
+    load: () => ({
+      requests: budget.requests,
+      bytes: budget.usedBytes,
+      bytesLimit: budget.maxBytes,
+      messages: group.inFlight,
+    }),
+  });
 
   await describe(
     server,

@@ -96,6 +96,8 @@ export interface UpkeepStore {
    * number of callers race or die; may leave some of a great many to the next call.
    */
   mergeMonths(firstDayKept: string, nowMs: number): Promise<number>;
+  /** When the oldest change was applied that `mergeMonths` has still to take up; undefined where there is none. */
+  unmergedSince(): Promise<number | undefined>;
 }
 
 export interface Store extends ChangeStore, ViewStore, UpkeepStore, AsyncDisposable {

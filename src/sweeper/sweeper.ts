@@ -66,6 +66,14 @@ export async function sweep(
   const merged = (await mine())
     ? await store.mergeMonths(firstDayKept(clock.now(), settings.keepDays), clock.now())
     : 0;
-  emit("sweep.finished", { expired, forgotten, merged, seconds: (clock.now() - startedAtMs) / 1000 });
+  const unmergedSinceMs = await store.unmergedSince();
+  emit("sweep.finished", {
+    expired,
+    forgotten,
+    merged,
+    seconds: (clock.now() - startedAtMs) / 1000,
+    compactionLagSeconds:
+      unmergedSinceMs === undefined ? 0 : Math.max(0, clock.now() - unmergedSinceMs) / 1000,
+  });
   return true;
 }

@@ -1,11 +1,11 @@
 import { type AcceptedEvent, decodeMessage, type Envelope, type Message } from "../domain/envelope.ts";
 import { madeAtMs } from "../domain/instant.ts";
 import type { Projection } from "../domain/projection.ts";
-import { asMillraceError, MillraceError } from "../errors.ts";
+import { asMillraceError, type ErrorCode, MillraceError } from "../errors.ts";
 import type { Consumer, Delivery } from "../ports/broker.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { ChangeStore } from "../ports/store.ts";
-import type { Emit } from "../signals.ts";
+import type { Emit, WorkerLoad } from "../signals.ts";
 import { backoffMs, outcomeOf, type RetrySettings } from "./outcome.ts";
 
 export interface WorkerParts {
@@ -27,12 +27,25 @@ export async function runWorker(
 ): Promise<void> {
   const subscription = { queue: parts.projection.name, prefetch: settings.prefetch, stop };
   const alone = oneAtATime();
+  const inHand = new Set<Delivery>();
+  parts.emit("worker.opened", { queue: subscription.queue, load: () => loadOf(inHand) });
   await parts.consumer.consume(subscription, async (delivery) => {
-    const work = () => take(parts, settings, stop, delivery);
-    if (delivery.attempt < ALONE_FROM_ATTEMPT) return work();
-    await parts.clock.sleep(Math.random() * SHUFFLE_MS, stop);
-    return alone(work);
+    inHand.add(delivery);
+    try {
+      const work = () => take(parts, settings, stop, delivery);
+      if (delivery.attempt < ALONE_FROM_ATTEMPT) return await work();
+      await parts.clock.sleep(Math.random() * SHUFFLE_MS, stop);
+      return await alone(work);
+    } finally {
+      inHand.delete(delivery);
+    }
   });
+}
+
+function loadOf(inHand: ReadonlySet<Delivery>): WorkerLoad {
+  const accepted = Array.from(inHand, ({ message }) => madeAtMs(message.id) ?? Number.POSITIVE_INFINITY);
+  const oldest = Math.min(...accepted);
+  return { deliveries: inHand.size, oldestAcceptedAtMs: Number.isFinite(oldest) ? oldest : undefined };
 }
 
 /**
@@ -121,18 +134,38 @@ async function applyWhenPossible(
 }
 
 /** Exactly once: by event ids where a client gave any, and by the message id for the message as a whole. */
-async function applyOnce({ store, projection, clock, emit }: WorkerParts, envelope: Envelope): Promise<void> {
+async function applyOnce(parts: WorkerParts, envelope: Envelope): Promise<void> {
+  const { store, projection, clock, emit } = parts;
   const own = firstOfEachId(envelope.events);
   const eventIds = own.flatMap(({ id }) => (id === undefined ? [] : [id]));
   let events = own;
   if (projection.claimsEventIds && eventIds.length > 0) {
     const claim = { projection: projection.name, messageId: envelope.id, eventIds };
-    const elsewhere = await store.claim(claim, clock.now());
+    const elsewhere = await timed(parts, "claim", () => store.claim(claim, clock.now()));
     events = own.filter(({ id }) => id === undefined || !elsewhere.has(id));
   }
-  await store.apply(projection.fold({ id: envelope.id, events }), clock.now());
+  const change = projection.fold({ id: envelope.id, events });
+  await timed(parts, "apply", () => store.apply(change, clock.now()));
   const skipped = envelope.events.length - events.length;
   if (skipped > 0) emit("duplicates.skipped", { queue: projection.name, events: skipped });
+}
+
+async function timed<T>(
+  { projection, emit }: WorkerParts,
+  operation: "claim" | "apply",
+  call: () => Promise<T>,
+): Promise<T> {
+  const startedAt = performance.now();
+  let code: ErrorCode | undefined;
+  try {
+    return await call();
+  } catch (error) {
+    ({ code } = asMillraceError(error, "INTERNAL"));
+    throw error;
+  } finally {
+    const seconds = (performance.now() - startedAt) / 1000;
+    emit("store.called", { queue: projection.name, operation, seconds, code });
+  }
 }
 
 function firstOfEachId(events: readonly AcceptedEvent[]): readonly AcceptedEvent[] {

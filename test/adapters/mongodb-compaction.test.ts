@@ -186,6 +186,13 @@ describe.skipIf(storeAt === undefined)("a compactor", () => {
     },
   );
 
+  test("leaves no change open, of which the oldest is told before", async () => {
+    await apply();
+    expect(await store.unmergedSince()).toBe(NOW);
+    await compactBy(goesOn).done;
+    expect(await store.unmergedSince()).toBeUndefined();
+  });
+
   test("is as good as eight of them at once", async () => {
     for (let round = 0; round < 5; round += 1) {
       await apply();

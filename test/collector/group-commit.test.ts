@@ -281,8 +281,11 @@ test("what was published and what failed is told, once a message", async () => {
   publisher.refuse(1, error);
   await Promise.allSettled(requests);
   const bytes = publisher.messages[0]?.body.byteLength;
-  expect(all("message.published")).toEqual([{ events: 3, bytes, seconds: expect.any(Number) }]);
+  expect(all("message.published")).toEqual([
+    { events: 3, bytes, seconds: expect.any(Number), waitSeconds: expect.any(Number) },
+  ]);
   expect(all("message.published")[0]?.seconds).toBeGreaterThanOrEqual(0);
+  expect(all("message.published")[0]?.waitSeconds).toBeGreaterThanOrEqual(0);
   expect(all("publish.failed")).toEqual([{ events: 3, code: "PUBLISH_UNCONFIRMED", error }]);
 });
 

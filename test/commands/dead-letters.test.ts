@@ -11,6 +11,7 @@ import { hourlyLog } from "../../src/domain/hourly-log.ts";
 import { type ProjectionName, projectionNames } from "../../src/domain/projection.ts";
 import { MillraceError } from "../../src/errors.ts";
 import type { ChangeStore } from "../../src/ports/store.ts";
+import type { Emit } from "../../src/signals.ts";
 import { runWorker } from "../../src/worker/worker.ts";
 import { startStandalone } from "../flow/standalone.ts";
 import { type Answer, millrace } from "./millrace.ts";
@@ -129,7 +130,9 @@ describe("the dead-letters command", () => {
     await using store = await openEmbeddedStore(dataDir);
     await using broker = openBroker(dataDir);
     const stop = new AbortController();
-    const emit = () => stop.abort();
+    const emit: Emit = (name) => {
+      if (name === "delivery.settled") stop.abort();
+    };
     const parts = { consumer: broker, store, projection: hourlyLog, clock: systemClock, emit };
     await runWorker(parts, { prefetch: 1, maxAttempts: 3, retryDelayMs: 1 }, stop.signal);
     expect(await list("--queue", "hourlyLog")).toEqual(["hourlyLog:1", "hourlyLog:2"]);

@@ -149,6 +149,16 @@ export function storeContract(name: string, make: (() => Promise<StoreWorld>) | 
       expect(await metricsAt(second + HOUR + 1000)).toEqual([]);
     });
 
+    test("what is to be merged is told by when it was applied, and no longer once it is merged", async () => {
+      expect(await store.unmergedSince()).toBeUndefined();
+      await applyAll("m1", [event("ann", "reads", 5)], NOW);
+      await applyAll("m2", [event("ann", "reads", 5)], NOW + 1000);
+      // A store that merges as it applies has nothing left.
+      expect(await store.unmergedSince()).toBeOneOf([undefined, NOW]);
+      await store.mergeMonths("2096-10-25", NOW);
+      expect(await store.unmergedSince()).toBeUndefined();
+    });
+
     test("sums stay exact at the ends of the safe integers", async () => {
       const [least, greatest] = [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER];
       await applyAll(

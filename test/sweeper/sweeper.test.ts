@@ -84,6 +84,7 @@ const storeWith = (changed: Partial<UpkeepStore>): UpkeepStore => ({
   expireHourlyLog: (...args) => store.expireHourlyLog(...args),
   expireMarks: (...args) => store.expireMarks(...args),
   mergeMonths: (...args) => store.mergeMonths(...args),
+  unmergedSince: () => store.unmergedSince(),
   ...changed,
 });
 

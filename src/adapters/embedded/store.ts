@@ -26,6 +26,8 @@ export async function openEmbeddedStore(dataDir: string): Promise<Store> {
     expireHourlyLog: (upToSecond, limit) => writer.call("expireHourlyLog", upToSecond, limit),
     expireMarks: (beforeMs, limit) => writer.call("expireMarks", beforeMs, limit),
     mergeMonths: (firstDayKept) => writer.call("mergeMonths", firstDayKept),
+    // Each change is in its day as soon as it is applied.
+    unmergedSince: async () => undefined,
     ready: async () => void (await Promise.all([writer.call("ready"), reader.call("ready")])),
     ended,
     async [Symbol.asyncDispose]() {

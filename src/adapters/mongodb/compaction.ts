@@ -54,6 +54,16 @@ async function foldWhile(
   return days;
 }
 
+/** When the oldest part was inserted that no fold has counted. */
+export async function oldestOpenPart(runner: Runner): Promise<number | undefined> {
+  const [oldest] = await runner.run(({ distinctName }) =>
+    distinctName
+      .find({ open: 1 }, { ...runner.bound, projection: { at: 1 }, sort: { at: 1 }, limit: 1 })
+      .toArray(),
+  );
+  return oldest?.at;
+}
+
 async function openParts(runner: Runner): Promise<Plan | undefined> {
   const parts = await runner.run(async ({ distinctName }) => {
     const found = new Map<string, readonly DayCount[]>();

@@ -4,7 +4,7 @@ import type { Clock } from "../../ports/clock.ts";
 import type { Store } from "../../ports/store.ts";
 import { account, accounts, sightingsIn } from "./account-name.ts";
 import { claimsIn } from "./claim.ts";
-import { compact } from "./compaction.ts";
+import { compact, oldestOpenPart } from "./compaction.ts";
 import { Connection, type ConnectionSettings } from "./connection.ts";
 import { dayCountsIn } from "./distinct-name.ts";
 import { expireHourlyLog, expireMarks } from "./expiry.ts";
@@ -51,6 +51,7 @@ export function openMongodbStore(settings: MongodbStoreSettings, clock: Clock): 
     expireMarks: (beforeMs, limit) =>
       calls.run(() => expireMarks(connection, log, { beforeMs, windowMs: settings.dedupWindowMs }, limit)),
     mergeMonths: (firstDayKept, nowMs) => calls.run(() => compact(connection, log, firstDayKept, nowMs)),
+    unmergedSince: () => calls.run(() => oldestOpenPart(connection)),
     ready: () =>
       calls.run(async () => {
         const outage = await connection.outage();

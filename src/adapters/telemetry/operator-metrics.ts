@@ -1,14 +1,15 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
-import type { Prometheus } from "./prometheus.ts";
-import type { SignalName, Signals } from "../../signals.ts";
+import { Counter, Gauge, Histogram } from "prom-client";
+import { createRegistry, type Prometheus, prometheusOf, type Subscribers } from "./process-metrics.ts";
 
 const PASS_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30];
 
-/** The metrics of the operator. A scaler's own are gone with it, so that their number is that of the scalers. */
-export function createOperatorMetrics(): Prometheus {
-  const registry = new Registry();
+/**
+ * The metrics of the operator, of this version. A scaler's own are gone with it, so that their number is that of the scalers.
+ * `reasons` are all that a decision may have.
+ */
+export function createOperatorMetrics(version: string, reasons: readonly string[]): Prometheus {
+  const registry = createRegistry({ version, role: "operator" });
   const registers = [registry];
-  collectDefaultMetrics({ register: registry });
   const of = ["namespace", "scaler"] as const;
   const gauge = (name: string, help: string) => new Gauge({ name, help, labelNames: [...of], registers });
   const leading = new Gauge({
@@ -37,7 +38,16 @@ export function createOperatorMetrics(): Prometheus {
       "Whether a limit keeps the number from what the queue asks for.",
     ),
     bottleneck: gauge("millrace_scaler_bottleneck", "Whether more replicas bring no more throughput."),
+    objective: gauge("millrace_scaler_objective_seconds", "The promise: no message waits longer."),
+    min: gauge("millrace_scaler_min_replicas", "Fewest replicas."),
+    max: gauge("millrace_scaler_max_replicas", "Most replicas."),
   };
+  const conditions = new Gauge({
+    name: "millrace_scaler_condition",
+    help: "Whether a condition of the status is true: 1, or 0; missing where it is unknown.",
+    labelNames: [...of, "condition"],
+    registers,
+  });
   const decisions = new Counter({
     name: "millrace_scaler_decisions_total",
     help: "Passes that came to a decision, by its reason.",
@@ -76,9 +86,9 @@ export function createOperatorMetrics(): Prometheus {
     registers,
   });
 
-  /** Reasons that a scaler has had, to remove their series with it. */
-  const reasonsOf = new Map<string, Set<string>>();
-  const subscribers: { readonly [K in SignalName]?: (fact: Signals[K]) => void } = {
+  /** Conditions that a scaler has had, to remove their series with it. */
+  const conditionsOf = new Map<string, Set<string>>();
+  const subscribers: Subscribers = {
     "leader.changed": (fact) => leading.set(fact.leading ? 1 : 0),
     "scaler.decided": ({ namespace, scaler, reason, ...fact }) => {
       const labels = { namespace, scaler };
@@ -95,6 +105,8 @@ export function createOperatorMetrics(): Prometheus {
         ready: replicas.ready,
         limited: Number(fact.limited),
         bottleneck: Number(fact.bottleneck),
+        objective: fact.objectiveSeconds,
+        ...fact.bounds,
       };
       for (const [name, value] of Object.entries(values)) {
         const one = gauges[name as keyof typeof gauges];
@@ -102,18 +114,30 @@ export function createOperatorMetrics(): Prometheus {
         if (value === undefined || !Number.isFinite(value)) one.remove(labels);
         else one.set(labels, value);
       }
-      if (reason === undefined) return;
-      decisions.inc({ ...labels, reason });
       const key = `${namespace}/${scaler}`;
-      reasonsOf.set(key, (reasonsOf.get(key) ?? new Set()).add(reason));
+      let known = conditionsOf.get(key);
+      if (known === undefined) {
+        conditionsOf.set(key, (known = new Set()));
+        for (const one of reasons) decisions.inc({ ...labels, reason: one }, 0);
+        for (const direction of ["up", "down"]) changes.inc({ ...labels, direction }, 0);
+      }
+      for (const condition of known) {
+        if (!(condition in fact.conditions)) conditions.remove({ ...labels, condition });
+      }
+      for (const [condition, isTrue] of Object.entries(fact.conditions)) {
+        known.add(condition);
+        conditions.set({ ...labels, condition }, Number(isTrue));
+      }
+      if (reason !== undefined) decisions.inc({ ...labels, reason });
     },
     "scaler.forgotten": ({ namespace, scaler }) => {
       const labels = { namespace, scaler };
       const key = `${namespace}/${scaler}`;
       for (const one of Object.values(gauges)) one.remove(labels);
-      for (const reason of reasonsOf.get(key) ?? []) decisions.remove({ ...labels, reason });
+      for (const reason of reasons) decisions.remove({ ...labels, reason });
+      for (const condition of conditionsOf.get(key) ?? []) conditions.remove({ ...labels, condition });
       for (const direction of ["up", "down"]) changes.remove({ ...labels, direction });
-      reasonsOf.delete(key);
+      conditionsOf.delete(key);
     },
     "replicas.changed": ({ namespace, scaler, from, to }) =>
       changes.inc({ namespace, scaler, direction: to > from ? "up" : "down" }),
@@ -122,8 +146,5 @@ export function createOperatorMetrics(): Prometheus {
     "report.lost": () => lost.inc(),
     "watch.restarted": ({ resource }) => restarts.inc({ resource }),
   };
-  return {
-    emit: (name, fact) => subscribers[name]?.(fact),
-    metrics: async () => ({ text: await registry.metrics(), contentType: registry.contentType }),
-  };
+  return prometheusOf(registry, subscribers);
 }
