@@ -3,6 +3,7 @@ import { Compile } from "typebox/compile";
 import { MillraceError } from "../errors.ts";
 import { checkEvent, isName } from "./event.ts";
 import { LATEST_MS } from "./instant.ts";
+import type { TraceContext } from "./trace-context.ts";
 
 /**
  * A valid event with the instant it counts for: the client's timestamp, or the time of its acceptance. Its id, where it
@@ -28,6 +29,8 @@ export interface Message {
   readonly id: string;
   readonly contentType: string;
   readonly body: Uint8Array;
+  /** Kept over retries, dead letters and replays. */
+  readonly trace?: TraceContext | undefined;
 }
 
 export const envelopeContentType = "application/vnd.millrace.envelope+json";

@@ -1,10 +1,12 @@
 import { type AcceptedEvent, decodeMessage, type Envelope, type Message } from "../domain/envelope.ts";
 import { madeAtMs } from "../domain/instant.ts";
 import type { Projection } from "../domain/projection.ts";
+import type { TraceContext } from "../domain/trace-context.ts";
 import { asMillraceError, type ErrorCode, MillraceError } from "../errors.ts";
 import type { Consumer, Delivery } from "../ports/broker.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { ChangeStore } from "../ports/store.ts";
+import type { Tracer } from "../ports/tracer.ts";
 import type { Emit, WorkerLoad } from "../signals.ts";
 import { backoffMs, outcomeOf, type RetrySettings } from "./outcome.ts";
 
@@ -14,6 +16,12 @@ export interface WorkerParts {
   readonly projection: Projection;
   readonly clock: Clock;
   readonly emit: Emit;
+  readonly tracer?: Tracer | undefined;
+}
+/** The parts as a delivery's work has them. */
+interface DeliveryParts extends WorkerParts {
+  /** What its calls of the store are part of. */
+  readonly within?: TraceContext;
 }
 export interface WorkerSettings extends RetrySettings {
   readonly prefetch: number;
@@ -71,7 +79,10 @@ async function take(
   stop: AbortSignal,
   delivery: Delivery,
 ): Promise<void> {
-  const { clock, emit, projection } = parts;
+  const { clock, emit, projection, tracer } = parts;
+  const queue = projection.name;
+  const span = tracer?.start({ kind: "process", queue, delivery }, { parent: delivery.message.trace });
+  const own = span === undefined ? parts : { ...parts, within: span.context };
   const startedAtMs = clock.now();
   let events = 0;
   let failure: MillraceError | undefined;
@@ -81,15 +92,16 @@ async function take(
       throw new MillraceError("INTERNAL", `delivered ${delivery.attempt} times and never settled`);
     const envelope = envelopeOf(delivery.message);
     events = envelope.events.length;
-    if (!(await applyWhenPossible(parts, settings, stop, envelope))) return;
+    if (!(await applyWhenPossible(own, settings, stop, envelope))) return span?.end({ events });
   } catch (thrown) {
     failure = asMillraceError(thrown, "INTERNAL");
   }
   const outcome = outcomeOf(failure, delivery.attempt, settings);
   await delivery.settle(outcome);
+  span?.end({ outcome: outcome.kind, events, error: failure?.code });
   const acceptedAtMs = failure === undefined ? madeAtMs(delivery.message.id) : undefined;
   emit("delivery.settled", {
-    queue: projection.name,
+    queue,
     outcome: outcome.kind,
     events,
     attempt: delivery.attempt,
@@ -115,7 +127,7 @@ function envelopeOf(message: Message): Envelope {
  * also stops the flow of further ones. False if told to stop before.
  */
 async function applyWhenPossible(
-  parts: WorkerParts,
+  parts: DeliveryParts,
   settings: WorkerSettings,
   stop: AbortSignal,
   envelope: Envelope,
@@ -134,7 +146,7 @@ async function applyWhenPossible(
 }
 
 /** Exactly once: by event ids where a client gave any, and by the message id for the message as a whole. */
-async function applyOnce(parts: WorkerParts, envelope: Envelope): Promise<void> {
+async function applyOnce(parts: DeliveryParts, envelope: Envelope): Promise<void> {
   const { store, projection, clock, emit } = parts;
   const own = firstOfEachId(envelope.events);
   const eventIds = own.flatMap(({ id }) => (id === undefined ? [] : [id]));
@@ -151,10 +163,12 @@ async function applyOnce(parts: WorkerParts, envelope: Envelope): Promise<void> 
 }
 
 async function timed<T>(
-  { projection, emit }: WorkerParts,
+  { projection, emit, tracer, within }: DeliveryParts,
   operation: "claim" | "apply",
   call: () => Promise<T>,
 ): Promise<T> {
+  const queue = projection.name;
+  const span = tracer?.start({ kind: "store", queue, operation }, { parent: within });
   const startedAt = performance.now();
   let code: ErrorCode | undefined;
   try {
@@ -164,7 +178,8 @@ async function timed<T>(
     throw error;
   } finally {
     const seconds = (performance.now() - startedAt) / 1000;
-    emit("store.called", { queue: projection.name, operation, seconds, code });
+    span?.end({ error: code });
+    emit("store.called", { queue, operation, seconds, code });
   }
 }
 

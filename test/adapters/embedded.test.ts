@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { randomUUIDv7 } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -73,6 +73,80 @@ async function takeAll(broker: Broker, count: number): Promise<readonly Delivery
   });
   return taken;
 }
+
+describe("a broker's file of a version before traces", () => {
+  /** Two messages for every queue, of which the hourly log has given up the first. */
+  function earlierFile(): string {
+    const dataDir = newFolder();
+    mkdirSync(dataDir);
+    const file = new DatabaseSync(join(dataDir, "broker.sqlite"));
+    file.exec(`
+      PRAGMA journal_mode = WAL;
+      CREATE TABLE message (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, content_type TEXT NOT NULL, body BLOB NOT NULL
+      ) STRICT;
+      CREATE TABLE delivery (
+        seq INTEGER NOT NULL, queue INTEGER NOT NULL, attempt INTEGER NOT NULL, due_at INTEGER NOT NULL,
+        PRIMARY KEY (seq, queue)
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX delivery_due ON delivery (queue, due_at) WHERE due_at > 0;
+      CREATE TABLE dead_letter (
+        queue INTEGER NOT NULL, seq INTEGER NOT NULL, reason TEXT NOT NULL, attempts INTEGER NOT NULL,
+        dead_at INTEGER NOT NULL, PRIMARY KEY (queue, seq)
+      ) STRICT, WITHOUT ROWID;
+      INSERT INTO message (id, content_type, body) VALUES ('m1', 'application/x-test', X'61'), ('m2', 'application/x-test', X'62');
+      INSERT INTO delivery VALUES (1, 0, 0, 0), (1, 1, 0, 0), (2, 0, 0, 0), (2, 1, 0, 0), (2, 2, 1, 0);
+      INSERT INTO dead_letter VALUES (2, 1, 'why', 3, 5);
+    `);
+    file.close();
+    return dataDir;
+  }
+  const trace = {
+    traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    tracestate: "vendor=1",
+  };
+
+  test("opens with all that is in it, and takes messages with a trace", async () => {
+    await using broker = openBroker(earlierFile());
+    const [letter] = await Array.fromAsync(broker.deadLetters.list("hourlyLog"));
+    expect(letter).toMatchObject({ reason: "why", attempts: 3, message: { id: "m1" } });
+    expect(letter?.message.trace).toBeUndefined();
+    expect(
+      await broker.deadLetters.replay("hourlyLog", [{ id: letter?.id ?? "", repaired: undefined }]),
+    ).toBe(1);
+    await broker.publish({ ...messageOf("c"), id: "m3", trace });
+    const taken = await takeAll(broker, 3);
+    const seen = Object.fromEntries(
+      taken.map(({ message, attempt }) => [message.id, [attempt, message.trace]]),
+    );
+    expect(seen).toEqual({ m1: [1, undefined], m2: [2, undefined], m3: [1, trace] });
+  });
+
+  test("is opened by several processes at once", async () => {
+    const dataDir = earlierFile();
+    await using parts = new AsyncDisposableStack();
+    const brokers = Array.from({ length: 4 }, () => parts.use(openBroker(dataDir)));
+    await Promise.all(brokers.map((broker) => broker.publish({ ...messageOf("c"), trace })));
+    expect(
+      (await takeAll(brokers[0] as Broker, 5)).filter(({ message }) => message.trace !== undefined),
+    ).toHaveLength(4);
+  });
+
+  test("still takes what the earlier version writes beside this one", async () => {
+    const dataDir = earlierFile();
+    await using broker = openBroker(dataDir);
+    await broker.publish({ ...messageOf("c"), id: "m3", trace });
+    using earlier = new DatabaseSync(join(dataDir, "broker.sqlite"), { timeout: 5000 });
+    earlier.exec(`
+      BEGIN IMMEDIATE;
+      INSERT INTO message (id, content_type, body) VALUES ('m4', 'application/x-test', X'64');
+      INSERT INTO delivery (seq, queue, attempt, due_at) VALUES (last_insert_rowid(), 2, 0, 0);
+      COMMIT;
+    `);
+    const taken = await takeAll(broker, 3);
+    expect(taken.map(({ message }) => message.id).toSorted()).toEqual(["m2", "m3", "m4"]);
+  });
+});
 
 describe("a broker whose file is at its limit", () => {
   test("refuses messages with BROKER_FULL, still settles, and takes messages again once it is drained", async () => {

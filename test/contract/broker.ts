@@ -261,6 +261,57 @@ export function brokerContract(name: string, make: (() => Promise<BrokerWorld>) 
       expect(Buffer.from(untouched?.message.body ?? []).toString()).toBe("broken");
     });
 
+    test("a message keeps its trace over a retry, a dead letter and a replay, as it was or repaired", async () => {
+      const trace = {
+        traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        tracestate: "vendor=of its own,other=2",
+      };
+      await broker.publish({ ...messageOf("a"), trace });
+      await broker.publish({ ...messageOf("b"), trace });
+      const bury = startConsumer(broker, "hourlyLog", 1, ({ attempt }) =>
+        attempt < 2 ? { kind: "retry", afterMs: 1 } : { kind: "deadLetter", reason: "why" },
+      );
+      await bury.took(4);
+      await bury.stop();
+      expect(bury.taken.map(({ attempt, message }) => [attempt, message.trace])).toEqual([
+        [1, trace],
+        [1, trace],
+        [2, trace],
+        [2, trace],
+      ]);
+      await reopen();
+      const [a, b] = await deadLettersOf("hourlyLog");
+      expect([a?.message.trace, b?.message.trace]).toEqual([trace, trace]);
+      const repaired = { contentType: "application/x-repaired", body: Buffer.from("mended") };
+      const letters = [
+        { id: a?.id ?? "", repaired: undefined },
+        { id: b?.id ?? "", repaired },
+      ];
+      expect(await broker.deadLetters.replay("hourlyLog", letters)).toBe(2);
+      const consumer = startConsumer(broker, "hourlyLog", 2, () => ack);
+      await consumer.took(2);
+      await consumer.stop();
+      expect(Object.fromEntries(consumer.taken.map((one) => [textOf(one), one.message.trace]))).toEqual({
+        a: trace,
+        mended: trace,
+      });
+    });
+
+    test("a message without a trace has none, and one without a vendor's state has none of that", async () => {
+      const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+      await broker.publish(messageOf("a"));
+      await broker.publish({ ...messageOf("b"), trace: { traceparent, tracestate: undefined } });
+      for (const queue of projectionNames) {
+        const consumer = startConsumer(broker, queue, 2, () => ack);
+        await consumer.took(2);
+        await consumer.stop();
+        expect(consumer.taken.map(({ message }) => message.trace)).toEqual([
+          undefined,
+          { traceparent, tracestate: undefined },
+        ]);
+      }
+    });
+
     test("a second consumer of a queue gets what the first leaves when it ends", async () => {
       const first = startConsumer(broker, "hourlyLog", 1, () => undefined);
       await broker.publish(messageOf("a"));

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { Message } from "../../domain/envelope.ts";
 import { type ProjectionName, projectionNames } from "../../domain/projection.ts";
+import { traceContextOf } from "../../domain/trace-context.ts";
 import { MillraceError } from "../../errors.ts";
 import type { Backlog, DeadLetter, Outcome, Replay } from "../../ports/broker.ts";
 import { openBrokerDatabase, prepareAll } from "./broker-schema.ts";
@@ -43,6 +44,7 @@ const messageOf = (row: Row): Message => ({
   id: String(row["id"]),
   contentType: String(row["content_type"]),
   body: row["body"] as Uint8Array,
+  trace: traceContextOf(row["traceparent"], row["tracestate"]),
 });
 
 const deadLetterOf = (queue: ProjectionName, row: Row): DeadLetter => ({
@@ -78,8 +80,10 @@ export class BrokerFile {
 
   publish(message: Message): void {
     this.ready();
-    const { id, contentType, body } = message;
-    const seq = Number(this.#sql.insertMessage.run(id, contentType, body).lastInsertRowid);
+    const { id, contentType, body, trace } = message;
+    const { traceparent = null, tracestate = null } = trace ?? {};
+    const inserted = this.#sql.insertMessage.run(id, contentType, body, traceparent, tracestate);
+    const seq = Number(inserted.lastInsertRowid);
     for (const queue of projectionNames.keys()) this.#sql.insertDelivery.run(seq, queue, 0);
     this.#atHand.set(seq, message);
   }

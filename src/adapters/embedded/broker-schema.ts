@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
-import { openDatabase } from "./database.ts";
+import { addColumns, openDatabase } from "./database.ts";
 
 /**
  * A message is kept once, with a row for each queue that has not settled it. `attempt` counts its deliveries so far;
@@ -22,17 +22,21 @@ const schema = `
 `;
 
 export function openBrokerDatabase(dataDir: string, cacheKib: number): DatabaseSync {
-  return openDatabase(join(dataDir, "broker.sqlite"), schema, cacheKib);
+  const database = openDatabase(join(dataDir, "broker.sqlite"), schema, cacheKib);
+  // An earlier version leaves them alone, and may have the file open beside this one.
+  addColumns(database, "message", ["traceparent", "tracestate"]);
+  return database;
 }
 
 /** Every statement on the queues. */
 export function prepareAll(database: DatabaseSync) {
   const prepare = (sql: string) => database.prepare(sql);
-  const message = "id, content_type, body";
+  const message = "id, content_type, body, traceparent, tracestate";
   return {
-    insertMessage: prepare("INSERT INTO message (id, content_type, body) VALUES (?, ?, ?)"),
+    insertMessage: prepare(`INSERT INTO message (${message}) VALUES (?, ?, ?, ?, ?)`),
     insertRepaired: prepare(`
-      INSERT INTO message (id, content_type, body) SELECT id, ?2, ?3 FROM message WHERE seq = ?1`),
+      INSERT INTO message (${message})
+      SELECT id, ?2, ?3, traceparent, tracestate FROM message WHERE seq = ?1`),
     insertDelivery: prepare("INSERT INTO delivery (seq, queue, attempt, due_at) VALUES (?, ?, 0, ?)"),
     deleteDelivery: prepare("DELETE FROM delivery WHERE seq = ? AND queue = ?"),
     markDelivered: prepare("UPDATE delivery SET attempt = attempt + 1 WHERE seq = ? AND queue = ?"),

@@ -28,6 +28,19 @@ export function openDatabase(path: string, schema: string, cacheKib: number): Da
   }
 }
 
+/** Adds to a table the text columns, null at first, that it lacks; other processes may do the same. */
+export function addColumns(database: DatabaseSync, table: string, columns: readonly string[]): void {
+  const there = database.prepare("SELECT name FROM pragma_table_info(?)");
+  const missing = () => {
+    const names = there.all(table).map(({ name }) => name);
+    return columns.filter((column) => !names.includes(column));
+  };
+  if (missing().length === 0) return;
+  whenNotBusy(() => database.exec("BEGIN IMMEDIATE"));
+  for (const column of missing()) database.exec(`ALTER TABLE ${table} ADD COLUMN ${column} TEXT`);
+  database.exec("COMMIT");
+}
+
 /** Changing to a write-ahead log does not wait for others that do the same, whatever the busy time-out. */
 function whenNotBusy(work: () => void): void {
   const deadline = performance.now() + BUSY_TIMEOUT_MS;

@@ -3,6 +3,7 @@ import { createHash, randomUUID } from "node:crypto";
 import type { Message } from "../../domain/envelope.ts";
 import { LATEST_MS } from "../../domain/instant.ts";
 import type { ProjectionName } from "../../domain/projection.ts";
+import { traceContextOf } from "../../domain/trace-context.ts";
 import type { DeadLetter } from "../../ports/broker.ts";
 
 /** Headers of our own. RabbitMQ counts in `x-delivery-count` what came back to a queue, and tells in `x-death` why it left one. */
@@ -13,8 +14,16 @@ const DEAD_AT = "x-millrace-dead-at";
 /** Longest reason in a header, in UTF-16 code units: all headers must fit into a frame. */
 const REASON_MAX = 4096;
 
-export function propertiesOf({ id, contentType }: Message): Options.Publish {
-  return { messageId: id, contentType, persistent: true, mandatory: true };
+export function propertiesOf(
+  { id, contentType, trace }: Message,
+  ownHeaders: Readonly<Record<string, unknown>> = {},
+): Options.Publish {
+  const { traceparent, tracestate } = trace ?? {};
+  const headers =
+    traceparent === undefined
+      ? ownHeaders
+      : { ...ownHeaders, traceparent, ...(tracestate === undefined ? {} : { tracestate }) };
+  return { messageId: id, contentType, persistent: true, mandatory: true, headers };
 }
 
 /** For a message that is to be delivered again after so many attempts. */
@@ -39,7 +48,13 @@ export function deadHeaders(
  * can tell that it is the same, and it may be counted again. Producers that want more give their messages ids.
  */
 export function messageOf({ properties, content }: AmqpMessage): Message {
-  return { id: idOf(properties) ?? randomUUID(), contentType: contentTypeOf(properties), body: content };
+  const { traceparent, tracestate } = headersOf(properties);
+  return {
+    id: idOf(properties) ?? randomUUID(),
+    contentType: contentTypeOf(properties),
+    body: content,
+    trace: traceContextOf(traceparent, tracestate),
+  };
 }
 
 /** Tries before this one, over all that the message was put back, and one. */

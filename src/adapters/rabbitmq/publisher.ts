@@ -1,4 +1,4 @@
-import type { ConfirmChannel, Options } from "amqplib";
+import type { ConfirmChannel } from "amqplib";
 import type { Message } from "../../domain/envelope.ts";
 import { MillraceError } from "../../errors.ts";
 import type { Emit } from "../../signals.ts";
@@ -50,7 +50,7 @@ export class ConfirmingPublisher {
    * Resolves once the broker has confirmed that every queue on the route has the message. Rejects as Publisher.publish does. What
    * waits to be sent is bounded by the caller: the collector's `unconfirmedMaxBytes`, a worker's prefetch.
    */
-  async publish(message: Message, { exchange, routingKey, headers = {} }: Route): Promise<void> {
+  async publish(message: Message, { exchange, routingKey, headers }: Route): Promise<void> {
     const { channel } = await this.#open(this.#confirmTimeoutMs);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const unconfirmed: Unconfirmed = { messageId: message.id, reject };
@@ -59,7 +59,7 @@ export class ConfirmingPublisher {
       this.#confirmTimeoutMs,
     );
     this.#unconfirmed.add(unconfirmed);
-    const options: Options.Publish = { ...propertiesOf(message), headers };
+    const options = propertiesOf(message, headers);
     try {
       channel.publish(exchange, routingKey, bufferOf(message.body), options, (error: unknown) => {
         if (error === null) resolve();
