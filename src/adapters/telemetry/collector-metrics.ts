@@ -49,6 +49,8 @@ export function collectorMetrics(registry: Registry): Subscribers {
     labelNames: ["code"],
     registers,
   });
+  for (const code of ["PUBLISH_UNCONFIRMED", "BROKER_UNAVAILABLE", "BROKER_FULL"])
+    publishFailures.inc({ code }, 0);
 
   const gauge = (name: string, help: string, read: () => number) =>
     new Gauge({

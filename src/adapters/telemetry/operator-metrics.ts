@@ -85,6 +85,8 @@ export function createOperatorMetrics(version: string, reasons: readonly string[
     labelNames: ["resource"],
     registers,
   });
+  for (const resource of ["queuescalers", "deployments", "statefulsets", "horizontalpodautoscalers"])
+    restarts.inc({ resource }, 0);
 
   /** Conditions that a scaler has had, to remove their series with it. */
   const conditionsOf = new Map<string, Set<string>>();

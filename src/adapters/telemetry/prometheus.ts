@@ -4,6 +4,7 @@ import { backlogMetrics, brokerMetrics } from "./broker-metrics.ts";
 import { collectorMetrics } from "./collector-metrics.ts";
 import { type Build, createRegistry, type Prometheus, prometheusOf } from "./process-metrics.ts";
 import { sweeperMetrics } from "./sweeper-metrics.ts";
+import { tracingMetrics } from "./tracing-metrics.ts";
 import { workerMetrics } from "./worker-metrics.ts";
 
 export interface PrometheusSettings extends Build {
@@ -23,5 +24,6 @@ export function createPrometheus(
     ...brokerMetrics(registry),
     ...workerMetrics(registry, settings.maxWaitSeconds),
     ...sweeperMetrics(registry),
+    ...tracingMetrics(registry),
   });
 }
