@@ -2,13 +2,15 @@ import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { reasons } from "./decide.ts";
+import { createDecisions } from "./decisions.ts";
 import { openKubernetes } from "./kubernetes.ts";
 import { runOperator } from "./operator.ts";
 import { createBrokerFigures } from "./rabbitmq.ts";
-import { steadyClock } from "../src/adapters/clock.ts";
+import { steadyClock, systemClock } from "../src/adapters/clock.ts";
 import { createOperatorMetrics } from "../src/adapters/telemetry/operator-metrics.ts";
 import { createLogger, createLogSubscriber } from "../src/adapters/telemetry/pino.ts";
 import { type Config, variableOf } from "../src/config.ts";
+import type { OperatorDecisions } from "../src/console/snapshot.ts";
 import { MillraceError } from "../src/errors.ts";
 import { version } from "../src/version.ts";
 import { createAdmin } from "../src/http/admin.ts";
@@ -26,8 +28,10 @@ export async function composeOperator(
 ): Promise<readonly Actor[]> {
   const logged = createLogSubscriber(createLogger(config));
   const metrics = createOperatorMetrics(version, [...Object.keys(reasons), "ManualScale"]);
+  const decisions = createDecisions(systemClock);
   const emit: Emit = (name, fact) => {
     metrics.emit(name, fact);
+    decisions.emit(name, fact);
     logged(name, fact);
   };
   const identity = `${hostname()}_${randomUUID().slice(0, 8)}`;
@@ -45,6 +49,7 @@ export async function composeOperator(
     checks: { kubernetes: () => kubernetes.ready() },
     stop,
   });
+  admin.get("/decisions", (): OperatorDecisions => decisions.now());
   const operator = {
     cluster: kubernetes,
     leases: kubernetes.leases,

@@ -1,15 +1,25 @@
 import { randomUUIDv7 } from "node:crypto";
 import { once } from "node:events";
 import { getHeapStatistics } from "node:v8";
+import type { FastifyInstance } from "fastify";
 import { systemClock } from "./adapters/clock.ts";
 import { openEmbeddedBroker } from "./adapters/embedded/broker.ts";
 import { openEmbeddedStore } from "./adapters/embedded/store.ts";
 import { openMongodbStore } from "./adapters/mongodb/store.ts";
 import { openRabbitmqBroker } from "./adapters/rabbitmq/broker.ts";
 import { createLogger, createLogSubscriber } from "./adapters/telemetry/pino.ts";
+import type { Prometheus } from "./adapters/telemetry/process-metrics.ts";
 import { createPrometheus } from "./adapters/telemetry/prometheus.ts";
+import { openTracing } from "./adapters/telemetry/tracing.ts";
+import type { Variables } from "./adapters/telemetry/tracing-settings.ts";
 import { createCollector } from "./collector/server.ts";
 import { type Config, variableOf } from "./config.ts";
+import { serveConsole } from "./console/console.ts";
+import type { LendDeadLetters } from "./console/dead-letters.ts";
+import { Processes } from "./console/processes.ts";
+import { readAdmin, readOwn } from "./console/reading.ts";
+import { sendTo, sendWithin } from "./console/send-event.ts";
+import { Addresses, addressesOf, sourceOf } from "./console/sources.ts";
 import { accountName } from "./domain/account-name.ts";
 import { distinctName } from "./domain/distinct-name.ts";
 import { hourlyLog } from "./domain/hourly-log.ts";
@@ -18,6 +28,7 @@ import { MillraceError } from "./errors.ts";
 import { createAdmin } from "./http/admin.ts";
 import type { Broker } from "./ports/broker.ts";
 import type { Store } from "./ports/store.ts";
+import type { Tracer } from "./ports/tracer.ts";
 import { createQuery } from "./query/server.ts";
 import { type Actor, serverActor } from "./run.ts";
 import type { Emit } from "./signals.ts";
@@ -51,13 +62,14 @@ export async function openStore(config: Config): Promise<Store> {
 
 /**
  * Opens what the roles need, registers each opened part in `parts` (closed in reverse order), and answers the actors to
- * run: one a role, and the admin server.
+ * run: one a role, and the admin server. Of the `variables` those of OpenTelemetry are read.
  */
 export async function compose(
   roles: readonly Role[],
   config: Config,
   parts: AsyncDisposableStack,
   stop: AbortSignal,
+  variables: Variables,
 ): Promise<readonly Actor[]> {
   if (roles.includes("collector")) checkHeap(config);
   const logged = createLogSubscriber(createLogger(config));
@@ -72,6 +84,10 @@ export async function compose(
     prometheus.emit(name, fact);
     logged(name, fact);
   };
+  // Opened first, so that it is closed last. The roles without a broker make no spans.
+  const facts = tracingFacts(build, config);
+  const tracing = needsBroker ? await openTracing(variables, facts, emit) : undefined;
+  const tracer = tracing && parts.use(tracing).tracer;
   const broker = needsBroker ? parts.use(await openBroker(config, emit)) : undefined;
   const store = needsStore ? parts.use(await openStore(config)) : undefined;
 
@@ -85,8 +101,38 @@ export async function compose(
   });
   const actors = [serverActor("admin", admin, { host: config.host, port: config.adminPort }, emit)];
   for (const part of [broker, store]) if (part !== undefined) actors.push(lifeline(part));
-  for (const role of roles) actors.push(await actorOf(role, config, broker, store, emit));
+  const collector = roles.includes("collector")
+    ? await createCollector(
+        { publisher: needed(broker), clock: systemClock, newId: randomUUIDv7, emit, tracer },
+        config,
+      )
+    : undefined;
+  const opened: Opened = { broker, store, collector, prometheus, role: build.role, emit, tracer };
+  for (const role of roles) actors.push(await actorOf(role, config, opened));
   return actors;
+}
+
+/** What the roles of a process share. */
+interface Opened {
+  readonly broker: Broker | undefined;
+  readonly store: Store | undefined;
+  readonly collector: FastifyInstance | undefined;
+  readonly prometheus: Prometheus;
+  /** Of the process: `standalone` where it has them all. */
+  readonly role: string;
+  readonly emit: Emit;
+  readonly tracer: Tracer | undefined;
+}
+
+/** Longest wait of a process that ends for its last spans, in milliseconds. */
+const FLUSH_MS = 2000;
+
+function tracingFacts(build: { readonly version: string; readonly role: string }, config: Config) {
+  const systems = {
+    messaging: config.brokerUrl === "embedded:" ? "embedded" : "rabbitmq",
+    database: config.storeUrl === "embedded:" ? "sqlite" : "mongodb",
+  };
+  return { ...build, systems, flushMs: Math.min(FLUSH_MS, config.drainTimeoutMs) };
 }
 
 /** What the process is taken to need beside the requests in hand, and for each byte of theirs: estimates on the high side. */
@@ -105,23 +151,16 @@ function checkHeap({ unconfirmedMaxBytes }: Config): void {
   );
 }
 
-async function actorOf(
-  role: Role,
-  config: Config,
-  broker: Broker | undefined,
-  store: Store | undefined,
-  emit: Emit,
-): Promise<Actor> {
+async function actorOf(role: Role, config: Config, opened: Opened): Promise<Actor> {
+  const { broker, store, collector, emit, tracer } = opened;
   const clock = systemClock;
   if (role === "collector") {
-    const server = await createCollector(
-      { publisher: needed(broker), clock, newId: randomUUIDv7, emit },
-      config,
-    );
-    return serverActor(role, server, { host: config.host, port: config.collectorPort }, emit);
+    const at = { host: config.host, port: config.collectorPort };
+    return serverActor(role, needed(collector), at, emit);
   }
   if (role === "query") {
-    const server = await createQuery({ store: needed(store), clock, emit }, config);
+    const query = { store: needed(store), clock, emit, serveConsole: consoleOf(config, opened) };
+    const server = await createQuery(query, config);
     return serverActor(role, server, { host: config.host, port: config.queryPort }, emit);
   }
   if (role === "sweeper") {
@@ -134,8 +173,43 @@ async function actorOf(
     projection: projections[role],
     clock,
     emit,
+    tracer,
   };
   return actor(role, emit, (stop) => runWorker(worker, config, stop));
+}
+
+/** The live page, with what this process reaches; undefined where it is off. */
+function consoleOf(
+  config: Config,
+  { broker, collector, prometheus, role, emit }: Opened,
+): ((server: FastifyInstance) => Promise<void>) | undefined {
+  if (config.console === "off") return undefined;
+  const sources = config.consoleSources.map(sourceOf);
+  const place = { role, host: config.host, address: `${config.host}:${config.adminPort}` };
+  const processes = new Processes({
+    addresses: new Addresses(sources, addressesOf),
+    readOf: ({ address, role: of }) => readAdmin(address, of),
+    own: sources.length === 0 ? { place, read: readOwn(prometheus.metrics) } : undefined,
+  });
+  const sendElsewhere = config.collectorUrl === "" ? undefined : sendTo(config.collectorUrl);
+  const parts = {
+    processes,
+    hasOperator: sources.some((source) => source.role === "operator"),
+    sendEvent: collector === undefined ? sendElsewhere : sendWithin(collector),
+    lendDeadLetters: lendingOf(config, broker),
+    emit,
+  };
+  return (server) => serveConsole(server, parts, { ...config, version });
+}
+
+/** A query API without a broker of its own opens one for each use: it must not depend on it, nor wait for it. */
+function lendingOf(config: Config, broker: Broker | undefined): LendDeadLetters | undefined {
+  if (broker !== undefined) return (use) => use(broker.deadLetters);
+  if (config.brokerUrl === "embedded:") return undefined;
+  return async (use) => {
+    await using lent = await openBroker(config, () => {});
+    return await use(lent.deadLetters);
+  };
 }
 
 function actor(name: string, emit: Emit, run: (stop: AbortSignal) => Promise<void>): Actor {

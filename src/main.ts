@@ -48,10 +48,16 @@ function configOf(command: Command): Config {
 async function runRoles(roles: readonly Role[], command: Command): Promise<void> {
   const config = configOf(command);
   const stop = stopOnSignals();
-  await using parts = new AsyncDisposableStack();
-  const actors = await compose(roles, config, parts, stop.signal);
-  if (roles === allRoles) announce(config);
-  await runActors(actors, stop, config.drainTimeoutMs);
+  try {
+    await using parts = new AsyncDisposableStack();
+    const actors = await compose(roles, config, parts, stop.signal, process.env);
+    if (roles === allRoles) announce(config);
+    await runActors(actors, stop, config.drainTimeoutMs);
+  } catch (error) {
+    fail(error);
+  }
+  // All is closed: an export of traces that nobody answers must not hold the process.
+  process.exit();
 }
 
 function announce(config: Config): void {
@@ -281,15 +287,12 @@ function selectionOf(ids: readonly string[], options: Partial<Selection>): Selec
   return { queue, match, limit: limit ?? Number.POSITIVE_INFINITY, ids: new Set(ids) };
 }
 
-try {
-  await program().parseAsync();
-} catch (error) {
-  if (error instanceof CommanderError) {
-    process.exitCode = error.exitCode;
-  } else {
-    complain(
-      error instanceof MillraceError ? error.message : String(error instanceof Error ? error.stack : error),
-    );
-    process.exitCode = 1;
-  }
+function fail(error: unknown): void {
+  process.exitCode = error instanceof CommanderError ? error.exitCode : 1;
+  if (error instanceof CommanderError) return;
+  complain(
+    error instanceof MillraceError ? error.message : String(error instanceof Error ? error.stack : error),
+  );
 }
+
+await program().parseAsync().catch(fail);

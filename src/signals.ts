@@ -18,6 +18,13 @@ export interface WorkerLoad {
   readonly oldestAcceptedAtMs: number | undefined;
 }
 
+/** What became of the spans of traces so far: dropped before an export, or failed in one. */
+export interface SpanFigures {
+  readonly exported: number;
+  readonly dropped: number;
+  readonly failed: number;
+}
+
 /**
  * Every notable happening once, typed. The telemetry adapters turn these into metrics and log lines. Durations in seconds. A
  * `load` tells what is so when it is called.
@@ -82,6 +89,12 @@ export interface Signals {
     readonly compactionLagSeconds: number;
   };
   "sweep.failed": { readonly error: unknown };
+  /** Traces are exported: where to, without what is secret of the address. */
+  "tracing.opened": { readonly endpoint: string; readonly figures: () => SpanFigures };
+  /** A variable of OpenTelemetry that cannot be honoured. */
+  "tracing.ignored": { readonly variable: string; readonly reason: string };
+  /** Told once a minute at most, with all that were lost since it was last told. */
+  "spans.lost": { readonly spans: number; readonly reason: string };
 
   /** Of the operator: whether this process is the one that works. */
   "leader.changed": { readonly leading: boolean; readonly identity: string };

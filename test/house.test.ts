@@ -96,6 +96,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   "@fastify/": ["collector/", "query/", "console/", "http/"],
   "@kubernetes/client-node": ["../operator/kubernetes.ts", "../operator/kubernetes/"],
   "prom-client": ["adapters/telemetry/"],
+  "@opentelemetry/": ["adapters/telemetry/"],
   pino: ["adapters/telemetry/pino.ts"],
   "pino-pretty": ["adapters/telemetry/pino.ts"],
   amqplib: ["adapters/rabbitmq/"],
@@ -107,6 +108,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
     "domain/",
     "collector/",
     "query/",
+    "console/",
     "../operator/queue-scaler.ts",
     "../operator/queue-scaler-status.ts",
   ],
@@ -114,7 +116,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
 /** Files that may name a package's types away from its home. */
 const typesElsewhere: Readonly<Record<string, readonly string[]>> = {
   // serverActor is how a server becomes an actor, and runs any; it starts none itself.
-  fastify: ["run.ts"],
+  fastify: ["run.ts", "compose.ts"],
 };
 /** What of node the domain may use: functions of bytes and text, without a clock, chance or the outside. */
 const pureNode = ["node:buffer"];

@@ -7,12 +7,14 @@ import { createServer, describe } from "../http/server.ts";
 import { problemContentType, problemOf } from "../http/problem.ts";
 import type { Publisher } from "../ports/broker.ts";
 import type { Clock } from "../ports/clock.ts";
+import type { Tracer } from "../ports/tracer.ts";
 import type { Emit } from "../signals.ts";
 import { type AcceptRules, acceptMany, acceptOne } from "./accept.ts";
 import { type Budget, checkValues, Hold, readBody, release } from "./body.ts";
 import { RequestFigures } from "./debug-vars.ts";
 import { GroupCommit } from "./group-commit.ts";
-import { keyCheck } from "./keys.ts";
+import { keyCheck } from "../http/keys.ts";
+import { traceRequests } from "./request-spans.ts";
 import { debugVarsRoute, eventRoute, eventsRoute } from "./routes.ts";
 
 export interface CollectorSettings extends Omit<AcceptRules, "plainText"> {
@@ -31,6 +33,7 @@ export interface CollectorParts {
   /** A new message id: unique, and the same for no two messages ever. */
   readonly newId: () => string;
   readonly emit: Emit;
+  readonly tracer?: Tracer | undefined;
 }
 
 /** What a rejected event keeps waiting for its answer: its reason and a few fields. */
@@ -43,13 +46,16 @@ export async function createCollector(
   parts: CollectorParts,
   settings: CollectorSettings,
 ): Promise<FastifyInstance> {
-  const { clock, emit } = parts;
+  const { clock, emit, tracer } = parts;
   const server = createServer(settings, emit);
   const budget: Budget = { maxBytes: settings.unconfirmedMaxBytes, usedBytes: 0, requests: 0 };
   const figures = new RequestFigures();
   const rules: AcceptRules = { ...settings, plainText: settings.corsOrigins.length > 0 };
   const encode = (rows: readonly string[]) => encodeRows(parts.newId(), rows);
-  const group = new GroupCommit({ publisher: parts.publisher, encode, emit }, settings.messageMaxEvents);
+  const group = new GroupCommit(
+    { publisher: parts.publisher, encode, emit, tracer },
+    settings.messageMaxEvents,
+  );
   emit("collector.opened", {
     load: () => ({
       requests: budget.requests,
@@ -83,6 +89,7 @@ export async function createCollector(
   };
 
   await server.register(async (ingest) => {
+    const spanOf = tracer && traceRequests(ingest, tracer);
     let keyOf: ((request: FastifyRequest) => string) | undefined;
     if (settings.writeKeyHashes.length > 0) {
       const check = keyCheck(settings.writeKeyHashes);
@@ -106,7 +113,8 @@ export async function createCollector(
       async (request, reply) => {
         using hold = new Hold(budget);
         const body = await readBody(request.raw, settings.eventMaxBytes, hold);
-        await group.add({ rows: rowsOf([acceptOne(body, request.headers, rules, clock.now())]), events: 1 });
+        const rows = rowsOf([acceptOne(body, request.headers, rules, clock.now())]);
+        await group.add({ rows, events: 1, span: spanOf?.(request) });
         return reply.code(200).send();
       },
     );
@@ -118,7 +126,7 @@ export async function createCollector(
         using hold = new Hold(budget);
         const { rows, events, rejections } = await readMany(request, hold);
         if (rejections.length > 0) emit("events.rejected", { events: rejections.length });
-        if (events > 0) await group.add({ rows, events });
+        if (events > 0) await group.add({ rows, events, span: spanOf?.(request) });
         return answerMany(reply, events, rejections);
       },
     );

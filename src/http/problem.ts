@@ -62,7 +62,8 @@ const MAX_FAULTS = 16;
 function parameterFault({ instancePath, message, params }: FastifySchemaValidationError): Fault {
   const unknown = params["additionalProperty"];
   if (typeof unknown !== "string") {
-    return { pointer: instancePath, detail: `${instancePath.slice(1)} ${message ?? "is not valid"}` };
+    const at = instancePath === "" ? "the body" : instancePath.slice(1);
+    return { pointer: instancePath, detail: `${at} ${message ?? "is not valid"}` };
   }
   return { pointer: pointerTo(unknown), detail: `${unknown.slice(0, 64)} is not a parameter of this route` };
 }
@@ -73,7 +74,8 @@ export function errorOf(thrown: FastifyError | Error, request: FastifyRequest): 
   if ("validation" in thrown && thrown.validation !== undefined) {
     const faults = thrown.validation.slice(0, MAX_FAULTS).map(parameterFault);
     const detail = faults.map((fault) => fault.detail).join("; ");
-    return new MillraceError("INVALID_QUERY", detail, { faults });
+    const code = thrown.validationContext === "body" ? "INVALID_BODY" : "INVALID_QUERY";
+    return new MillraceError(code, detail, { faults });
   }
   const status = "statusCode" in thrown ? (thrown.statusCode ?? 500) : 500;
   const code = codeOfStatus.get(status);

@@ -17,6 +17,8 @@ export interface ServerSettings {
 export function createServer(settings: ServerSettings, emit: Emit): FastifyInstance {
   const server = fastify({
     logger: false,
+    // On a node with too much to do, its 10 s pass before the plugins are read; a probe ends what never starts.
+    pluginTimeout: 60_000,
     requestTimeout: settings.requestTimeoutMs,
     http: {
       // Its answer would be no problem details; see requestFault.

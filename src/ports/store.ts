@@ -54,6 +54,8 @@ export interface ChangeStore {
 export interface ViewStore {
   /** By metric, ascending; events of the hour before `nowMs`, to the second. */
   hourlyTotals(page: Page<{ readonly metric: string }>, nowMs: number): Promise<readonly MetricTotal[]>;
+  /** The same by number of events, most first, then by metric; at most `limit`. */
+  hourlyTotalsByCount(limit: number, nowMs: number): Promise<readonly MetricTotal[]>;
   /** By username then metric, ascending by code point. */
   hourlyPerUser(filter: PerUserFilter, nowMs: number): Promise<readonly UserTotal[]>;
   /** By period then metric, ascending; `from` and `to` are inclusive periods of the granularity. */

@@ -34,8 +34,15 @@ const AccountSchema = Type.Object({
 
 export const totalRoute = (maxRows: number) => ({
   summary: "The last hour, by metric",
-  description: `Ordered by metric.${paged}`,
-  querystring: Type.Object({ limit: limit(maxRows), cursor }, { additionalProperties: false }),
+  description: `Ordered by metric, or with \`order=count\` by number of events, most first; that order has no further pages.${paged}`,
+  querystring: Type.Object(
+    {
+      order: Type.Optional(Type.Enum(["metric", "count"], { default: "metric" })),
+      limit: limit(maxRows),
+      cursor,
+    },
+    { additionalProperties: false },
+  ),
   response: { 200: Type.Array(Type.Object({ _id: Type.String(), ...summary })), ...problems },
 });
 

@@ -2,9 +2,10 @@ import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { instantOf, isDay } from "../domain/instant.ts";
 import { type Fault, MillraceError } from "../errors.ts";
+import { readLimit } from "../http/limit.ts";
 import { createServer, describe } from "../http/server.ts";
 import type { Clock } from "../ports/clock.ts";
-import type { Account, ViewStore } from "../ports/store.ts";
+import type { Account, MetricTotal, ViewStore } from "../ports/store.ts";
 import type { Emit } from "../signals.ts";
 import { decodeCursor, encodeCursor } from "./cursor.ts";
 import { invalidQuery } from "./invalid.ts";
@@ -18,6 +19,8 @@ export interface QueryParts {
   readonly store: ViewStore;
   readonly clock: Clock;
   readonly emit: Emit;
+  /** Adds the live page at `/`; undefined where there is none. */
+  readonly serveConsole: ((server: FastifyInstance) => Promise<void>) | undefined;
 }
 
 /** Questions in hand at a time; the answer to more is 503. */
@@ -25,7 +28,7 @@ const MAX_IN_HAND = 64;
 
 /** The HTTP server of the query API, not yet listening. Every answer is as of the moment it was asked. */
 export async function createQuery(
-  { store, clock, emit }: QueryParts,
+  { store, clock, emit, serveConsole }: QueryParts,
   settings: QuerySettings,
 ): Promise<FastifyInstance> {
   const maxRows = settings.queryMaxRows;
@@ -35,12 +38,7 @@ export async function createQuery(
   await server.register(async (scope) => {
     const api = scope.withTypeProvider<TypeBoxTypeProvider>();
     let inHand = 0;
-    api.addHook<{ Querystring: Record<string, unknown> }>("preValidation", ({ query }, _reply, done) => {
-      const { limit } = query;
-      // Number alone would also take 1e2, 0x10 and blanks.
-      if (typeof limit === "string" && /^\d+$/.test(limit)) query["limit"] = Number(limit);
-      done();
-    });
+    api.addHook("preValidation", readLimit);
     api.addHook("onResponse", (request, reply, done) => {
       const route = request.routeOptions.url ?? "";
       emit("request.answered", {
@@ -64,14 +62,18 @@ export async function createQuery(
 
     api.get("/metrics/hourly_logs/total", { schema: totalRoute(maxRows) }, (request, reply) =>
       inTurn(async () => {
-        const { limit = maxRows, cursor } = request.query;
+        const { order = "metric", limit = maxRows, cursor } = request.query;
+        if (order === "count") {
+          if (cursor !== undefined) {
+            const detail = "cursor goes with order=metric alone";
+            throw invalidQuery([{ pointer: "/cursor", detail }]);
+          }
+          return (await store.hourlyTotalsByCount(limit, clock.now())).map(totalRow);
+        }
         const [fromMetric] = keyOf(cursor, ["string"]);
         const after = cursor === undefined ? undefined : { metric: String(fromMetric) };
         const rows = await store.hourlyTotals({ limit: limit + 1, after }, clock.now());
-        return page(request, reply, rows, limit, (row) => [row.metric]).map(({ metric, ...summary }) => ({
-          _id: metric,
-          ...summary,
-        }));
+        return page(request, reply, rows, limit, (row) => [row.metric]).map(totalRow);
       }),
     );
 
@@ -133,10 +135,15 @@ export async function createQuery(
       }),
     );
   });
-  server.get("/", { schema: { hide: true } }, (_request, reply) => reply.redirect("/docs"));
+  if (serveConsole === undefined) {
+    server.get("/", { schema: { hide: true } }, (_request, reply) => reply.redirect("/docs"));
+  } else {
+    await serveConsole(server);
+  }
   return server;
 }
 
+const totalRow = ({ metric, ...summary }: MetricTotal) => ({ _id: metric, ...summary });
 const shown = ({ username, firstSeenMs }: Account) => ({
   username,
   firstSeen: new Date(firstSeenMs).toISOString(),

@@ -52,6 +52,11 @@ describe("describes itself:", () => {
       [
         "/accounts",
         "/accounts/{username}",
+        "/console/event",
+        "/console/live",
+        "/console/setup",
+        "/dead-letters",
+        "/dead-letters/replay",
         "/metrics/distinct_names",
         "/metrics/hourly_logs/per_user",
         "/metrics/hourly_logs/total",

@@ -211,6 +211,35 @@ export function storeContract(name: string, make: (() => Promise<StoreWorld>) | 
       expect([first, ...rest].map((row) => row?.metric)).toEqual(["r", "w", "x"]);
     });
 
+    test("totals by number of events begin with the most, and among equals with the first metric", async () => {
+      const events = [
+        ["b", 2],
+        ["a", 1],
+        ["d", 3],
+        ["c", 2],
+      ] as const;
+      for (const [metric, times] of events) {
+        const one = event("ann", metric, 60 / times);
+        await applyAll(
+          `m-${metric}`,
+          Array.from({ length: times }, () => one),
+        );
+      }
+      await applyAll("m-old", [event("ann", "old", 1, NOW - 2 * HOUR)]);
+      // One metric of two messages and two users.
+      await applyAll("m-more", [event("bob", "a", 7), event("bob", "a", 7), event("bob", "a", 7)]);
+      const rows = await store.hourlyTotalsByCount(10, NOW);
+      expect(rows.map(({ metric, count }) => [metric, count])).toEqual([
+        ["a", 4],
+        ["d", 3],
+        ["b", 2],
+        ["c", 2],
+      ]);
+      expect(rows[0]).toEqual({ metric: "a", minimum: 7, maximum: 60, average: 20.25, count: 4 });
+      expect(await store.hourlyTotalsByCount(2, NOW)).toEqual(rows.slice(0, 2));
+      expect(await store.hourlyTotalsByCount(10, NOW + HOUR)).toEqual([]);
+    });
+
     test("days are told apart in UTC, filtered and paged", async () => {
       const midnight = Date.parse("2096-11-24T00:00:00Z");
       await applyAll("m1", [

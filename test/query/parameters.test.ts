@@ -3,6 +3,7 @@ import { type Standalone, startStandalone } from "../flow/standalone.ts";
 import { type Answer, ask as askAt } from "./ask.ts";
 
 const MAX_ROWS = 100;
+const total = "/metrics/hourly_logs/total";
 const perUser = "/metrics/hourly_logs/per_user";
 const distinct = "/metrics/distinct_names";
 const accounts = "/accounts";
@@ -57,6 +58,10 @@ describe("a parameter that is not valid is named in a problem:", () => {
       [path, "__proto__=1", "__proto__"],
       [path, "constructor=1", "constructor"],
     ]),
+    [total, "order=size", "order"],
+    [total, "order=count&order=metric", "order"],
+    [total, `order=count&cursor=${cursorOf(["a"])}`, "cursor"],
+    [perUser, "order=count", "order"],
     [perUser, `cursor=${cursorOf([1, "a"])}`, "cursor"],
     [perUser, "username=", "username"],
     [perUser, `username=${"u".repeat(513)}`, "username"],

@@ -257,6 +257,15 @@ test("the totals of the hour are by metric, in order, over all users", async () 
   );
 });
 
+test("the totals of the hour by number of events are the same rows, the most first, on one page", async () => {
+  const { rows } = await ask("/metrics/hourly_logs/total");
+  const byCount = rows.toSorted((one, other) => Number(other["count"]) - Number(one["count"]));
+  expect((await ask("/metrics/hourly_logs/total?order=count")).rows).toEqual(byCount);
+  const { rows: first, next } = await ask("/metrics/hourly_logs/total?order=count&limit=1");
+  expect([first, next]).toEqual([byCount.slice(0, 1), undefined]);
+  expect((await ask("/metrics/hourly_logs/total?order=metric")).rows).toEqual(rows);
+});
+
 describe("one account", () => {
   test.each(names.map((username) => [JSON.stringify(username).slice(0, 40), username]))(
     "called %s is found by its name in the path",

@@ -24,6 +24,9 @@ function prepareAll(database: DatabaseSync) {
     selectTotals: prepare(`
   SELECT metric, ${summary} FROM hourly_total WHERE second > $after AND second <= $upTo AND ($fromMetric IS NULL OR metric > $fromMetric)
   GROUP BY metric ORDER BY metric LIMIT $limit`),
+    selectTotalsByCount: prepare(`
+  SELECT metric, ${summary} FROM hourly_total WHERE second > $after AND second <= $upTo
+  GROUP BY metric ORDER BY sum(count) DESC, metric LIMIT $limit`),
     selectPerUser: prepare(`
   SELECT username, metric, ${summary} FROM hourly_log
   WHERE second > $after AND second <= $upTo
@@ -56,6 +59,7 @@ function summaryOf(row: Row): MetricSummary {
     count,
   };
 }
+const totalOf = (row: Row): MetricTotal => ({ metric: String(row["metric"]), ...summaryOf(row) });
 const accountOf = (row: Row): Account => ({
   username: String(row["username"]),
   firstSeenMs: Number(row["first_seen"]),
@@ -81,7 +85,11 @@ export class StoreReader {
       fromMetric: page.after?.metric ?? null,
       limit: page.limit,
     });
-    return rows.map((row) => ({ metric: String(row["metric"]), ...summaryOf(row) }));
+    return rows.map(totalOf);
+  }
+
+  hourlyTotalsByCount(limit: number, nowMs: number): readonly MetricTotal[] {
+    return this.#sql.selectTotalsByCount.all({ ...hourWindow(nowMs), limit }).map(totalOf);
   }
 
   hourlyPerUser({ username, metric, page }: PerUserFilter, nowMs: number): readonly UserTotal[] {

@@ -17,6 +17,7 @@ export async function openEmbeddedStore(dataDir: string): Promise<Store> {
     claim: async (claim, nowMs) => new Set(await writer.call("claim", claim, nowMs)),
     apply: (change, nowMs) => writer.call("apply", change, nowMs),
     hourlyTotals: (page, nowMs) => reader.call("hourlyTotals", page, nowMs),
+    hourlyTotalsByCount: (limit, nowMs) => reader.call("hourlyTotalsByCount", limit, nowMs),
     hourlyPerUser: (filter, nowMs) => reader.call("hourlyPerUser", filter, nowMs),
     distinctNames: (filter) => reader.call("distinctNames", filter),
     account: (username) => reader.call("account", username),

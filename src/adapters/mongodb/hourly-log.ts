@@ -88,15 +88,27 @@ export async function hourlyTotals(
   nowMs: number,
 ): Promise<readonly MetricTotal[]> {
   const match = after === undefined ? {} : { "row.metric": { $gt: after.metric } };
+  return grouped(connection, rowsOf("totals", match, nowMs), { _id: 1 }, limit);
+}
+
+export async function hourlyTotalsByCount(
+  connection: Connection,
+  limit: number,
+  nowMs: number,
+): Promise<readonly MetricTotal[]> {
+  return grouped(connection, rowsOf("totals", {}, nowMs), { count: -1, _id: 1 }, limit);
+}
+
+async function grouped(
+  connection: Connection,
+  rows: readonly Document[],
+  order: Document,
+  limit: number,
+): Promise<readonly MetricTotal[]> {
   const groups = await connection.run(({ hourlyLog }) =>
     hourlyLog
       .aggregate(
-        [
-          ...rowsOf("totals", match, nowMs),
-          { $group: { _id: "$row.metric", ...summed } },
-          { $sort: { _id: 1 } },
-          { $limit: limit },
-        ],
+        [...rows, { $group: { _id: "$row.metric", ...summed } }, { $sort: order }, { $limit: limit }],
         { ...connection.bound, allowDiskUse: true, batchSize: limit + 1 },
       )
       .toArray(),

@@ -9,7 +9,7 @@ import { Connection, type ConnectionSettings } from "./connection.ts";
 import { dayCountsIn } from "./distinct-name.ts";
 import { expireHourlyLog, expireMarks } from "./expiry.ts";
 import { FoldLog } from "./fold-log.ts";
-import { hourlyEntriesIn, hourlyPerUser, hourlyTotals } from "./hourly-log.ts";
+import { hourlyEntriesIn, hourlyPerUser, hourlyTotals, hourlyTotalsByCount } from "./hourly-log.ts";
 import { acquireLease, releaseLease } from "./lease.ts";
 import { periodCounts } from "./period-counts.ts";
 
@@ -40,6 +40,7 @@ export function openMongodbStore(settings: MongodbStoreSettings, clock: Clock): 
     claim: (one, nowMs) => calls.run(() => claim(one, nowMs)),
     apply: (change, nowMs) => calls.run(() => apply(change, nowMs)),
     hourlyTotals: (page, nowMs) => calls.run(() => hourlyTotals(connection, page, nowMs)),
+    hourlyTotalsByCount: (limit, nowMs) => calls.run(() => hourlyTotalsByCount(connection, limit, nowMs)),
     hourlyPerUser: (filter, nowMs) => calls.run(() => hourlyPerUser(connection, filter, nowMs)),
     distinctNames: (filter) => calls.run(() => periodCounts(connection, log, filter)),
     account: (username) => calls.run(() => account(connection, username)),

@@ -1,0 +1,175 @@
+import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
+import helmet from "@fastify/helmet";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { MillraceError } from "../errors.ts";
+import { keyCheck } from "../http/keys.ts";
+import { readLimit } from "../http/limit.ts";
+import type { Emit } from "../signals.ts";
+import { DeadLetterDesk, type LendDeadLetters } from "./dead-letters.ts";
+import { LiveStreams } from "./live.ts";
+import { type PageFile, readPageFiles } from "./page-files.ts";
+import type { Processes } from "./processes.ts";
+import { deadLettersRoute, liveRoute, MAX_LETTERS, replayRoute, sendRoute, setupRoute } from "./routes.ts";
+import { checkSameSite } from "./same-site.ts";
+import { Sampler } from "./sampler.ts";
+import type { SendEvent } from "./send-event.ts";
+import type { ConsoleSetup } from "./snapshot.ts";
+
+export interface ConsoleParts {
+  readonly processes: Processes;
+  readonly hasOperator: boolean;
+  /** Undefined where there is no collector that is known. */
+  readonly sendEvent: SendEvent | undefined;
+  /** Undefined where there is no broker that is known. */
+  readonly lendDeadLetters: LendDeadLetters | undefined;
+  readonly emit: Emit;
+}
+export interface ConsoleSettings {
+  readonly version: string;
+  readonly eventMaxBytes: number;
+  readonly writeKeyHashes: readonly string[];
+}
+
+/** Events that are being passed on at a time; the answer to more is 503. */
+const MAX_SENDING = 16;
+
+/** The live page and what it asks for, as routes of the query API. */
+export async function serveConsole(
+  server: FastifyInstance,
+  parts: ConsoleParts,
+  settings: ConsoleSettings,
+): Promise<void> {
+  await server.register(async (scope) => {
+    await scope.register(helmet, {
+      contentSecurityPolicy: {
+        useDefaults: false,
+        directives: {
+          "default-src": ["'self'"],
+          "object-src": ["'none'"],
+          "base-uri": ["'none'"],
+          "form-action": ["'self'"],
+          "frame-ancestors": ["'none'"],
+        },
+      },
+      frameguard: { action: "deny" },
+      strictTransportSecurity: false,
+    });
+    await servePage(scope, parts.emit);
+    serveFigures(scope, parts, settings);
+    await serveActions(scope, parts, settings);
+  });
+}
+
+async function servePage(scope: FastifyInstance, emit: Emit): Promise<void> {
+  for (const [name, file] of await readPageFiles()) {
+    const isPage = name === "index.html";
+    const onResponse = countedBy(emit, isPage ? "/" : "/console/{file}");
+    scope.get(isPage ? "/" : `/console/${name}`, { schema: { hide: true }, onResponse }, (request, reply) =>
+      sendFile(request, reply, file),
+    );
+  }
+}
+
+function sendFile(request: FastifyRequest, reply: FastifyReply, file: PageFile): FastifyReply {
+  const { contentType, etag, plain, gzipped } = file;
+  void reply.headers({ "cache-control": "no-cache", etag, vary: "accept-encoding" });
+  if (request.headers["if-none-match"]?.includes(etag) === true) return reply.code(304).send();
+  void reply.header("content-type", contentType);
+  if (!/\bgzip\b/.test(request.headers["accept-encoding"] ?? "")) return reply.send(plain);
+  return reply.header("content-encoding", "gzip").send(gzipped);
+}
+
+function serveFigures(scope: FastifyInstance, parts: ConsoleParts, settings: ConsoleSettings): void {
+  const { processes, hasOperator, emit } = parts;
+  const setup: ConsoleSetup = {
+    version: settings.version,
+    canSend: parts.sendEvent !== undefined,
+    canReplay: parts.lendDeadLetters !== undefined,
+    needsKey: settings.writeKeyHashes.length > 0,
+  };
+  const onResponse = countedBy(emit);
+  scope.get("/console/setup", { schema: setupRoute, onResponse }, (_request, reply) =>
+    reply.header("cache-control", "no-store").send(setup),
+  );
+
+  const failed = (error: unknown) => emit("request.failed", { route: "/console/live", error });
+  const streams = new LiveStreams(new Sampler({ processes, hasOperator, failed }));
+  scope.addHook("preClose", (done) => {
+    streams.end();
+    done();
+  });
+  // Not counted as a request: it takes as long as the page is open.
+  scope.get("/console/live", { schema: liveRoute, exposeHeadRoute: false }, (_request, reply) =>
+    streams.add(reply),
+  );
+}
+
+async function serveActions(
+  scope: FastifyInstance,
+  parts: ConsoleParts,
+  settings: ConsoleSettings,
+): Promise<void> {
+  const { sendEvent, lendDeadLetters, emit } = parts;
+  const checkKey = settings.writeKeyHashes.length > 0 ? keyCheck(settings.writeKeyHashes) : undefined;
+  const onResponse = countedBy(emit);
+  const onRequest = async ({ headers }: FastifyRequest) => {
+    checkSameSite(headers);
+    checkKey?.(headers.authorization);
+  };
+
+  if (sendEvent !== undefined) {
+    await scope.register(async (raw) => {
+      raw.removeAllContentTypeParsers();
+      raw.addContentTypeParser("application/json", { parseAs: "buffer" }, (_request, body, done) =>
+        done(null, body),
+      );
+      // The collector judges what it is handed.
+      raw.setValidatorCompiler(() => () => true);
+      const bodyLimit = settings.eventMaxBytes;
+      let sending = 0;
+      raw.post<{ Body: Buffer }>(
+        "/console/event",
+        { schema: sendRoute, bodyLimit, onRequest, onResponse },
+        async (request, reply) => {
+          if (sending >= MAX_SENDING)
+            throw new MillraceError("OVERLOADED", `${MAX_SENDING} events are on their way`);
+          sending += 1;
+          try {
+            const { status, headers, body } = await sendEvent(request.body, request.headers.authorization);
+            return await reply
+              .code(status)
+              .headers(headers)
+              .serializer(String)
+              .send(body === "" ? undefined : body);
+          } finally {
+            sending -= 1;
+          }
+        },
+      );
+    });
+  }
+
+  if (lendDeadLetters !== undefined) {
+    const desk = new DeadLetterDesk(lendDeadLetters);
+    const api = scope.withTypeProvider<TypeBoxTypeProvider>();
+    api.get(
+      "/dead-letters",
+      { schema: deadLettersRoute, onResponse, preValidation: readLimit },
+      async ({ query: { queue, limit = MAX_LETTERS } }, reply) => {
+        void reply.header("cache-control", "no-store");
+        return desk.list(queue, limit);
+      },
+    );
+    api.post("/dead-letters/replay", { schema: replayRoute, onRequest, onResponse }, async ({ body }) => ({
+      replayed: await desk.replay(body.queue, body.ids),
+    }));
+  }
+}
+
+const countedBy =
+  (emit: Emit, as?: string) =>
+  (request: FastifyRequest, reply: FastifyReply, done: () => void): void => {
+    const [route, seconds] = [as ?? request.routeOptions.url ?? "", reply.elapsedTime / 1000];
+    emit("request.answered", { server: "query", route, status: reply.statusCode, seconds });
+    done();
+  };
