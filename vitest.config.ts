@@ -3,11 +3,17 @@ import { defineConfig } from "vitest/config";
 /** These run against real servers, which the set-up of this project alone obtains and starts. */
 const real = [
   "test/real/**/*.test.ts",
+  "test/monitoring/promtool.test.ts",
   "test/contract/real.test.ts",
   "test/adapters/{rabbitmq,mongodb}*.test.ts",
 ];
 /** These start whole systems and load both cores: one at a time, after all else. */
-const systems = ["test/fault/**/*.test.ts", "test/flow/**/*.test.ts", "test/commands/roles.test.ts"];
+const systems = [
+  "test/fault/**/*.test.ts",
+  "test/flow/**/*.test.ts",
+  "test/console/page*.test.ts",
+  "test/commands/roles.test.ts",
+];
 /** These render the chart, with programs that are obtained first. */
 const chart = ["test/chart/**/*.test.ts"];
 /** A whole Kubernetes, which the tests make and remove: after all else. */
