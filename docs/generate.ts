@@ -5,6 +5,7 @@ import { parseArgs, promisify } from "node:util";
 import { reasons } from "../operator/decide.ts";
 import { API_VERSION, KIND, queueScalerSpec } from "../operator/queue-scaler.ts";
 import { conditionMeanings, conditionTypes, queueScalerStatus } from "../operator/queue-scaler-status.ts";
+import { dashboardsPage } from "./dashboards-page.ts";
 import { createOperatorMetrics } from "../src/adapters/telemetry/operator-metrics.ts";
 import { createPrometheus } from "../src/adapters/telemetry/prometheus.ts";
 import type { Prometheus } from "../src/adapters/telemetry/process-metrics.ts";
@@ -56,7 +57,7 @@ type Status = (typeof errorTable)[ErrorCode]["status"];
 const advice: Readonly<Record<Status, string>> = {
   400: "Mend what `detail` and `errors` name. In an answer of `POST /events`, `results` names each rejected event.",
   401: "Send `Authorization: Bearer <key>`.",
-  403: "Use a key whose hash the collector was given.",
+  403: "Use a key whose hash Millrace was given; a page in a browser reaches the routes of its own host alone.",
   404: "Check the address.",
   405: "Use a method of the `Allow` header.",
   408: "Send it again, with the same ids, over a new connection.",
@@ -125,6 +126,9 @@ const signals: { readonly [K in SignalName]: Signals[K] } = {
   "store.waiting": { queue: "hourlyLog", error: undefined },
   "sweep.finished": { expired: 0, forgotten: 0, merged: 0, seconds: 0, compactionLagSeconds: 0 },
   "sweep.failed": { error: undefined },
+  "tracing.opened": { endpoint: "", figures: () => ({ exported: 0, dropped: 0, failed: 0 }) },
+  "tracing.ignored": { variable: "", reason: "" },
+  "spans.lost": { spans: 1, reason: "" },
   "leader.changed": { leading: true, identity: "" },
   "scaler.decided": {
     namespace: "",
@@ -294,6 +298,7 @@ const pages = {
   "metrics.md": await metricsPage(),
   "commands.md": await commandsPage(),
   "queue-scaler.md": queueScalerPage(),
+  "dashboards.md": dashboardsPage(),
 };
 const { values: flags } = parseArgs({ options: { check: { type: "boolean", default: false } } });
 for (const [name, text] of Object.entries(pages)) {
