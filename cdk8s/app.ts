@@ -2,10 +2,14 @@ import { App } from "cdk8s";
 import { Tokens } from "./template/manifest.ts";
 import { collector } from "./workloads/collector.ts";
 import { credentials } from "./workloads/credentials.ts";
+import { dashboards } from "./workloads/dashboards.ts";
+import { grafana } from "./workloads/grafana.ts";
 import { httpRoute, ingress } from "./workloads/ingress.ts";
 import { mongoDb } from "./workloads/mongodb.ts";
 import { networkPolicies } from "./workloads/network-policies.ts";
 import { operator } from "./workloads/operator.ts";
+import { podMonitors, prometheusRule } from "./workloads/pod-monitor.ts";
+import { prometheus } from "./workloads/prometheus.ts";
 import { query } from "./workloads/query.ts";
 import { rabbitMq } from "./workloads/rabbitmq.ts";
 import { serviceAccount } from "./workloads/service-account.ts";
@@ -29,6 +33,11 @@ const workloads = [
   operator,
   ingress,
   httpRoute,
+  podMonitors,
+  prometheusRule,
+  dashboards,
+  prometheus,
+  grafana,
   smokeTest,
 ];
 

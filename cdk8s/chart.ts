@@ -4,12 +4,15 @@ import { stringify } from "yaml";
 import { customResourceDefinition } from "../operator/custom-resource.ts";
 import { API_VERSION, KIND, PLURAL, VERSION } from "../operator/queue-scaler.ts";
 import { millraceApp } from "./app.ts";
+import { dashboardTexts, ruleText } from "./monitoring-files.ts";
 import {
   fullName,
   longName,
   chartName,
+  grafanaImage,
   millraceImage,
   mongodbImage,
+  prometheusImage,
   rabbitmqImage,
   serviceAccountName,
 } from "./names.ts";
@@ -19,6 +22,7 @@ import { printNamed, printText } from "./template/print.ts";
 import { valuesSchema, valuesTable, valuesYaml } from "./template/reference.ts";
 import { defaultsOf } from "./template/values.ts";
 import { declarations } from "./values.ts";
+import { adminNames } from "./workloads/components.ts";
 import { settingsChecksum } from "./workloads/settings.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -38,7 +42,10 @@ const named = [
   millraceImage,
   rabbitmqImage,
   mongodbImage,
+  prometheusImage,
+  grafanaImage,
   settingsChecksum,
+  ...Object.values(adminNames),
 ];
 
 export { version };
@@ -62,6 +69,7 @@ export function chartFiles(): ReadonlyMap<string, string> {
     [`crds/${PLURAL}.yaml`, `# ${WRITTEN}\n${stringify(customResourceDefinition, { lineWidth: 0 })}`],
     ["templates/_helpers.tpl", `{{- /* ${WRITTEN} */ -}}\n${printNamed(named)}`],
     ["templates/NOTES.txt", printText(notes)],
+    ...[ruleText, ...dashboardTexts.values()].map(({ path, content }): [string, string] => [path, content]),
     ...templates,
   ]);
 }
@@ -97,6 +105,8 @@ function chartYaml() {
         { name: "millrace", image: `millrace/millrace:${version}` },
         { name: "rabbitmq", image: "rabbitmq:4.3-management" },
         { name: "mongo", image: "mongo:8.0" },
+        { name: "prometheus", image: "prom/prometheus:v3.16.0" },
+        { name: "grafana", image: "grafana/grafana:13.2.3" },
       ]),
       "artifacthub.io/crds": stringify([
         {

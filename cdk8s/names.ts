@@ -40,7 +40,7 @@ export const operatorAccountName = choose(
   either(values.operator.serviceAccount.name, nameOf("operator")),
   either(values.operator.serviceAccount.name, "default"),
 );
-/** Holds the passwords of the bundled broker and store. */
+/** Holds the passwords of the bundled servers. */
 export const credentialsName = nameOf("credentials");
 
 /** What selects the pods of a component, and never changes. */
@@ -90,3 +90,6 @@ function imageOf(name: string, image: typeof values.image, defaultTag: Expressio
 export const millraceImage = imageOf("millrace.image", values.image, appVersion);
 export const rabbitmqImage = imageOf("millrace.rabbitmqImage", values.rabbitmq.image, "latest");
 export const mongodbImage = imageOf("millrace.mongodbImage", values.mongodb.image, "latest");
+const { prometheus, grafana } = values.monitoring.bundled;
+export const prometheusImage = imageOf("millrace.prometheusImage", prometheus.image, "latest");
+export const grafanaImage = imageOf("millrace.grafanaImage", grafana.image, "latest");

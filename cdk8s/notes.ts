@@ -2,10 +2,18 @@ import { credentialsName, nameOf } from "./names.ts";
 import { all, any, choose, either, not, releaseName, releaseNamespace, text } from "./template/expression.ts";
 import { lines, when } from "./template/tree.ts";
 import { values } from "./values.ts";
-import { brokerIsBundled, storeIsBundled } from "./workloads/credentials.ts";
+import {
+  brokerIsBundled,
+  grafanaIsThere,
+  GRAFANA_PASSWORD_KEY,
+  grafanaSecret,
+  storeIsBundled,
+} from "./workloads/credentials.ts";
+import { consoleIsOn } from "./workloads/query.ts";
 import { someAreScaled } from "./workloads/worker.ts";
 
 const { ingress, mongodb, rabbitmq } = values;
+const { bundled: monitoring } = values.monitoring;
 const within = text`kubectl --namespace ${releaseNamespace}`;
 const scheme = choose(ingress.tls.enabled, "https", "http");
 const host = either(ingress.host, "ADDRESS");
@@ -34,7 +42,21 @@ export const notes = lines(
   text`  curl -i ${collectorUrl}/event -H 'content-type: application/json' -d '{"username":"kodingbot","metric":"kite_call","count":1}'`,
   text`  curl ${queryUrl}/metrics/hourly_logs/total`,
   "",
+  when(consoleIsOn, text`All of it live, in a browser: ${queryUrl}/`),
+  when(consoleIsOn, ""),
   text`The same as a test: helm test ${releaseName} --namespace ${releaseNamespace}`,
+  when(monitoring.enabled, ""),
+  when(monitoring.enabled, "The metrics and the alerts are at http://127.0.0.1:9090, by way of"),
+  when(monitoring.enabled, ""),
+  when(monitoring.enabled, text`  ${within} port-forward service/${nameOf("prometheus")} 9090 &`),
+  when(grafanaIsThere, ""),
+  when(grafanaIsThere, "and the dashboards at http://127.0.0.1:3002, for the user admin, by way of"),
+  when(grafanaIsThere, ""),
+  when(grafanaIsThere, text`  ${within} port-forward service/${nameOf("grafana")} 3002:3000 &`),
+  when(
+    grafanaIsThere,
+    text`  ${within} get secret ${grafanaSecret} --output jsonpath='{.data.${GRAFANA_PASSWORD_KEY}}' | base64 --decode`,
+  ),
   when(someAreScaled, ""),
   when(someAreScaled, "How many workers there are, and why:"),
   when(someAreScaled, ""),

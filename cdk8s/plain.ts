@@ -43,7 +43,10 @@ function scopeOf({ release, namespace = release, values }: Install): Scope {
 
 /** The same as a file, with how it is used on top. */
 export function plainYaml(install: Install): string {
-  const documents = plainManifests(install).map((object) => stringify(object, { lineWidth: 0 }));
+  // kubectl reads YAML 1.1, in which a bare "on" is true.
+  const documents = plainManifests(install).map((object) =>
+    stringify(object, { lineWidth: 0, version: "1.1" }),
+  );
   const { release, namespace = release } = install;
   const scope = scopeOf(install);
   const secret = credentialsName.evaluate(scope);

@@ -1,3 +1,4 @@
+import { monitoring } from "./monitoring-values.ts";
 import { operator } from "./operator-values.ts";
 import {
   image,
@@ -110,6 +111,12 @@ export const declarations = {
   }),
   query: group("The query API.", {
     replicas: replicas(2),
+    console: group("The live page that it serves at `/`.", {
+      enabled: toggle(
+        true,
+        "Whether there is one, and with it dead letters and test events; `writeKeys` says who may replay and post. It gives the query API the broker's credentials and a way to every role's metrics.",
+      ),
+    }),
     nodeOptions: nodeOptions("--max-semi-space-size=4 --max-old-space-size=96"),
     resources: resources(
       { cpu: "50m", memory: "160Mi" },
@@ -172,6 +179,8 @@ export const declarations = {
       "Rules for the operator's way to the Kubernetes API; by default its usual ports anywhere.",
     ),
   }),
+  monitoring,
+
   podDisruptionBudgets: group("What a drain of nodes leaves of each workload that has more than one pod.", {
     enabled: toggle(true, "Whether at most one pod is taken away at a time."),
   }),

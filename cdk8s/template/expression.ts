@@ -79,13 +79,16 @@ export function text(strings: TemplateStringsArray, ...parts: readonly Text[]): 
   const bare = pieces.every((piece) => (piece instanceof Expression ? piece.kind === "bare" : isBare(piece)));
   const operands = expressions.map(({ operand }) => ` ${operand}`).join("");
   return new Expression(bare ? "bare" : "text", {
-    go: expressions.length === 0 ? quoted(strings.join("")) : `printf ${quoted(format.join(""))}${operands}`,
+    go:
+      expressions.length === 0 ? quoted(literalText(pieces)) : `printf ${quoted(format.join(""))}${operands}`,
     inline: pieces.map((piece) => (piece instanceof Expression ? piece.inline : piece)).join(""),
     evaluate: (scope) =>
       pieces.map((piece) => (piece instanceof Expression ? piece.evaluate(scope) : piece)).join(""),
   });
 }
 
+const literalText = (pieces: readonly Text[]): string =>
+  pieces.filter((piece) => typeof piece === "string").join("");
 const isBare = (piece: string): boolean => /^[\w./-]*$/.test(piece);
 
 /** A whole number as text, also where Helm has read it as a float, which it would print as 1e+06. */
@@ -229,6 +232,27 @@ export function overlaid(
   return new Expression("structure", {
     go: `mergeOverwrite (dict) ${maps.map(({ operand }) => operand).join(" ")}`,
     evaluate: (scope) => Object.assign({}, ...maps.map(({ evaluate }) => evaluate(scope))),
+  });
+}
+
+/** A map of one entry where the condition holds, else of none. */
+export function entryWhere(
+  condition: Expression<boolean>,
+  key: Text,
+  value: Text,
+): Expression<Record<string, string>> {
+  const [name, what] = [literal(key), literal(value)];
+  return new Expression("structure", {
+    go: `ternary (dict ${name.operand} ${what.operand}) (dict) ${condition.operand}`,
+    evaluate: (scope) => (condition.evaluate(scope) ? { [name.evaluate(scope)]: what.evaluate(scope) } : {}),
+  });
+}
+
+/** Whether the cluster has no such API, such as `monitoring.coreos.com/v1`. The plain manifests cannot tell, and take it to be there. */
+export function lacksApi(version: string): Expression<boolean> {
+  return new Expression("boolean", {
+    go: `not ($.Capabilities.APIVersions.Has ${quoted(version)})`,
+    evaluate: () => false,
   });
 }
 

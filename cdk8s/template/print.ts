@@ -1,5 +1,6 @@
 import { stringify } from "yaml";
 import { Expression, filled, type Named } from "./expression.ts";
+import { FileText } from "./file.ts";
 import { ChartOnly, Conditional, Each, Lines, Spread } from "./tree.ts";
 
 /** The lines of a template of Helm for the tree, which is a map or a list. */
@@ -30,6 +31,7 @@ function printEntry(key: string, value: unknown, depth: number): readonly string
   }
   const pad = " ".repeat(depth);
   const name = `${pad}${printPlain(key)}:`;
+  if (value instanceof FileText) return [`${name} |`, printFile(value, depth + 2)];
   if (value instanceof Lines) return [`${name} |`, ...printLines(value, depth + 2)];
   if (isLong(value)) return [`${name} |`, ...printBlock(value, depth + 2)];
   if (isScalar(value)) return [`${name} ${printScalar(value)}`];
@@ -105,6 +107,9 @@ function printPlain(value: unknown): string {
 
 const printStructure = (value: Expression<unknown>, depth: number): string =>
   `${" ".repeat(depth)}{{- toYaml ${value.operand} | nindent ${depth} }}`;
+
+const printFile = ({ go }: FileText, depth: number): string =>
+  `${" ".repeat(depth)}{{- ${go} | trimSuffix "\\n" | nindent ${depth} }}`;
 
 /** Nothing at all where there is nothing to spread. */
 function printSpread({ of }: Spread<unknown>, depth: number): readonly string[] {

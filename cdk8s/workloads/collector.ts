@@ -10,6 +10,12 @@ import { values } from "../values.ts";
 export const COLLECTOR_PORT = 3000;
 const { autoscaling } = values.collector;
 
+/** Who may write, where it is not anyone. */
+export const writeKeyHashes = when(filled(values.writeKeys.existingSecret), {
+  name: "MILLRACE_WRITE_KEY_HASHES",
+  valueFrom: { secretKeyRef: { name: values.writeKeys.existingSecret, key: "hashes" } },
+});
+
 export function collector(app: App): void {
   const chart = new Chart(app, "collector");
   const several = any(
@@ -25,12 +31,7 @@ export function collector(app: App): void {
     needs: ["broker"],
     args: ["collector"],
     httpPort: COLLECTOR_PORT,
-    env: [
-      when(filled(values.writeKeys.existingSecret), {
-        name: "MILLRACE_WRITE_KEY_HASHES",
-        valueFrom: { secretKeyRef: { name: values.writeKeys.existingSecret, key: "hashes" } },
-      }),
-    ],
+    env: [writeKeyHashes],
   });
   new Manifest<HorizontalPodAutoscaler>(
     chart,

@@ -8,15 +8,15 @@ import type {
 } from "kubernetes-types/networking/v1.d.ts";
 import type { LabelSelector } from "kubernetes-types/meta/v1.d.ts";
 import { COLLECTOR_PORT } from "./collector.ts";
-import { brokerIsBundled, storeIsBundled } from "./credentials.ts";
+import { ADMIN_PORT, components, OPERATOR, workerComponents } from "./components.ts";
+import { brokerIsBundled, grafanaIsThere, storeIsBundled } from "./credentials.ts";
+import { GRAFANA } from "./grafana.ts";
 import { MONGODB_PORT } from "./mongodb.ts";
-import { OPERATOR } from "./operator.ts";
 import { operatorIsConfined } from "./operator-rights.ts";
-import { QUERY_PORT } from "./query.ts";
+import { PROMETHEUS, SERVER_PORT } from "./prometheus.ts";
+import { consoleIsOn, QUERY_PORT } from "./query.ts";
 import { AMQP_PORT, CLUSTER_PORTS, MANAGEMENT_PORT, PROMETHEUS_PORT, TOOL_PORTS } from "./rabbitmq.ts";
-import { ADMIN_PORT } from "./role.ts";
 import { SMOKE_TEST } from "./smoke-test.ts";
-import { workerComponents } from "./worker.ts";
 import { metadata, nameOf, releaseLabels, selectorLabels } from "../names.ts";
 import { all, any, type Expression, filled, not } from "../template/expression.ts";
 import { Manifest } from "../template/manifest.ts";
@@ -24,9 +24,11 @@ import { ChartOnly, spread, type Templated, when } from "../template/tree.ts";
 import { values } from "../values.ts";
 
 const { networkPolicy, operator } = values;
-const brokerUsers = ["collector", ...workerComponents];
-const storeUsers = [...workerComponents, "query", "sweeper"];
-const roles = ["collector", "query", "sweeper", ...workerComponents];
+const { bundled } = values.monitoring;
+const roles = Object.values(components);
+const workers = Object.values(workerComponents);
+const brokerUsers = ["collector", ...workers];
+const storeUsers = [...workers, "query", "sweeper"];
 
 const tcp = (...ports: readonly number[]) => ports.map((port) => ({ port, protocol: "TCP" }));
 const betweenNodes = [
@@ -36,9 +38,9 @@ const betweenNodes = [
 const pods = (component: string): Templated<NetworkPolicyPeer> => ({
   podSelector: { matchLabels: selectorLabels(component) },
 });
-const ofComponents = (components: readonly string[]): Templated<LabelSelector> => ({
+const ofComponents = (named: readonly string[]): Templated<LabelSelector> => ({
   matchLabels: releaseLabels(),
-  matchExpressions: [{ key: "app.kubernetes.io/component", operator: "In", values: [...components] }],
+  matchExpressions: [{ key: "app.kubernetes.io/component", operator: "In", values: [...named] }],
 });
 
 /** All is forbidden to the pods of the release but these arrows; probes of the node's own kubelet are always let through. */
@@ -109,6 +111,8 @@ export function networkPolicies(app: App): void {
     const from = when<unknown>(filled(networkPolicy.clients), [
       spread(networkPolicy.clients),
       new ChartOnly(pods(SMOKE_TEST)),
+      // The console passes on what it is asked to post.
+      ...(component === "collector" ? [when(consoleIsOn, pods("query"))] : []),
     ]);
     incoming(`${component}-in`, component, [{ from, ports: tcp(port) }]);
   }
@@ -122,21 +126,42 @@ export function networkPolicies(app: App): void {
     filled(networkPolicy.scrapers),
   );
 
-  const asClient = [
-    { to: [pods("collector")], ports: tcp(COLLECTOR_PORT) },
-    { to: [pods("query")], ports: tcp(QUERY_PORT) },
-  ];
+  // Figures: to the console of the query API, and to the bundled Prometheus and Grafana.
+  const everyRole = { podSelector: ofComponents([...roles, OPERATOR]) };
+  for (const [id, reader, only] of [
+    ["console", "query", consoleIsOn],
+    [PROMETHEUS, PROMETHEUS, bundled.enabled],
+  ] as const) {
+    outgoing(`${id}-metrics-out`, [reader], [{ to: [everyRole], ports: tcp(ADMIN_PORT) }], only);
+    policy(
+      `${id}-metrics-in`,
+      { ...everyRole, policyTypes: ["Ingress"], ingress: [{ from: [pods(reader)], ports: tcp(ADMIN_PORT) }] },
+      only,
+    );
+  }
+  const toPrometheus = tcp(SERVER_PORT);
+  outgoing("grafana-out", [GRAFANA], [{ to: [pods(PROMETHEUS)], ports: toPrometheus }], grafanaIsThere);
+  incoming("prometheus-in", PROMETHEUS, [{ from: [pods(GRAFANA)], ports: toPrometheus }], grafanaIsThere);
+
+  // What the console does beside that: it posts test events, and looks for dead letters.
+  const toCollector = { to: [pods("collector")], ports: tcp(COLLECTOR_PORT) };
+  outgoing("console-collector-out", ["query"], [toCollector], consoleIsOn);
+
+  const asClient = [toCollector, { to: [pods("query")], ports: tcp(QUERY_PORT) }];
   const test = { podSelector: { matchLabels: selectorLabels(SMOKE_TEST) } };
   add("smoke-test-out", { ...test, policyTypes: ["Egress"], egress: asClient }, true);
 
   // To the broker, and between its nodes.
   const toBroker = tcp(AMQP_PORT, MANAGEMENT_PORT);
-  outgoing("broker-out", brokerUsers, [{ to: [pods("rabbitmq")], ports: toBroker }], brokerIsBundled);
+  const broker = { to: [pods("rabbitmq")], ports: toBroker };
+  outgoing("broker-out", brokerUsers, [broker], brokerIsBundled);
+  outgoing("console-broker-out", ["query"], [broker], all(consoleIsOn, brokerIsBundled));
   incoming(
     "rabbitmq-in",
     "rabbitmq",
     [
       { from: [{ podSelector: ofComponents(brokerUsers) }], ports: toBroker },
+      when(consoleIsOn, { from: [pods("query")], ports: toBroker }),
       when(operator.enabled, { from: [pods(OPERATOR)], ports: tcp(MANAGEMENT_PORT) }),
       when(filled(networkPolicy.operators), { from: networkPolicy.operators, ports: tcp(MANAGEMENT_PORT) }),
       { from: [pods("rabbitmq")], ports: betweenNodes },

@@ -1,6 +1,7 @@
 import { type App, Chart } from "cdk8s";
 import type { EnvVar, ServiceAccount } from "kubernetes-types/core/v1.d.ts";
 import { type SettingName, variableOf } from "../../src/config.ts";
+import { OPERATOR } from "./components.ts";
 import { leaseName, operatorIsConfined, operatorRights } from "./operator-rights.ts";
 import { roleWorkload } from "./role.ts";
 import { metadata, operatorAccountName } from "../names.ts";
@@ -10,7 +11,6 @@ import { type Templated, when } from "../template/tree.ts";
 import { values } from "../values.ts";
 
 const { operator: chosen } = values;
-export const OPERATOR = "operator";
 
 const ofThisNamespace = (setting: SettingName): Templated<EnvVar> => ({
   name: variableOf(setting),

@@ -1,6 +1,7 @@
 import type { Chart } from "cdk8s";
 import type { Deployment } from "kubernetes-types/apps/v1.d.ts";
 import type { Container, EnvVar, Service } from "kubernetes-types/core/v1.d.ts";
+import { ADMIN_PORT, adminNames, type Component } from "./components.ts";
 import { disruptionBudget } from "./disruption-budget.ts";
 import { brokerEnv } from "./rabbitmq.ts";
 import { storeEnv } from "./mongodb.ts";
@@ -12,15 +13,14 @@ import { Manifest } from "../template/manifest.ts";
 import { type Conditional, spread, type Templated } from "../template/tree.ts";
 import { values } from "../values.ts";
 
-export const ADMIN_PORT = 9090;
 /** Of the image: see Dockerfile. */
 export const ROLE_USER = 1000;
 
 interface Role {
-  readonly component: string;
+  readonly component: Component;
   /** Where it is there at all; without, everywhere. */
   readonly only?: Expression<boolean>;
-  readonly roleValues: typeof values.query;
+  readonly roleValues: typeof values.sweeper;
   /** How many pods; left out where somebody else sets it. */
   readonly replicas: Expression<number> | Conditional<Expression<number>>;
   /** Whether there is more than one pod, or may be. */
@@ -36,7 +36,7 @@ interface Role {
   readonly env?: readonly (Templated<EnvVar> | Conditional<Templated<EnvVar>>)[];
 }
 
-/** A role of Millrace: its pods, its Service if it serves something, and what a drain of nodes leaves of it. */
+/** A role of Millrace: its pods, its Services, and what a drain of nodes leaves of it. */
 export function roleWorkload(chart: Chart, role: Role): void {
   const { component, httpPort, only } = role;
   const presence = only === undefined ? {} : { condition: only };
@@ -52,6 +52,22 @@ export function roleWorkload(chart: Chart, role: Role): void {
         // An old pod goes once a new one is ready.
         strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
         template: rolePods(role),
+      },
+    },
+    presence,
+  );
+  new Manifest<Service>(
+    chart,
+    "admin",
+    { apiVersion: "v1", kind: "Service" },
+    {
+      metadata: metadata(component, adminNames[component]),
+      spec: {
+        clusterIP: "None",
+        // Whoever looks for metrics wants to see a pod that is not well, too.
+        publishNotReadyAddresses: true,
+        selector: selectorLabels(component),
+        ports: [{ name: "admin", port: ADMIN_PORT, targetPort: "admin", appProtocol: "http" }],
       },
     },
     presence,

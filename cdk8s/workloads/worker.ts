@@ -1,21 +1,19 @@
 import { type App, Chart } from "cdk8s";
 import { variableOf } from "../../src/config.ts";
+import { workerComponents as components } from "./components.ts";
 import { queueScaler } from "./queue-scaler.ts";
 import { roleWorkload } from "./role.ts";
 import { all, any, digits, more, not } from "../template/expression.ts";
 import { when } from "../template/tree.ts";
 import { values } from "../values.ts";
 
-export type Projection = keyof typeof values.workers;
-const components: Readonly<Record<Projection, string>> = {
-  accountName: "worker-account-name",
-  distinctName: "worker-distinct-name",
-  hourlyLog: "worker-hourly-log",
-};
-export const workerComponents = Object.values(components);
+type Projection = keyof typeof components;
 
 export function workers(app: App): void {
-  for (const [projection, component] of Object.entries(components) as [Projection, string][]) {
+  for (const [projection, component] of Object.entries(components) as [
+    Projection,
+    (typeof components)[Projection],
+  ][]) {
     const workerValues = values.workers[projection];
     const { scaling } = workerValues;
     const chart = new Chart(app, component);

@@ -42,6 +42,10 @@ describe("the checks of the chart", () => {
   const role = "Role tiny-operator";
   const scaler = "QueueScaler tiny-worker";
   const rules = "NetworkPolicy tiny-collector";
+  const query = "Deployment tiny-query";
+  const sources = `${container}/env/2/value`;
+  const prometheus = "ConfigMap tiny-prometheus";
+  const scrapes = "data/prometheus.yaml";
   test.for([
     [
       "Service tiny-collector",
@@ -147,7 +151,7 @@ describe("the checks of the chart", () => {
       "which is no Service here",
     ],
     ["Ingress tiny-ingress", "spec/rules/0/http/paths/0/backend/service/port", { number: 81 }, "at 81"],
-    ["PodDisruptionBudget tiny-collector", "spec/selector/matchLabels", {}, "selects 4 workloads"],
+    ["PodDisruptionBudget tiny-collector", "spec/selector/matchLabels", {}, "selects 6 workloads"],
     ["PodDisruptionBudget tiny-collector", "spec/maxUnavailable", 0, "lets no pod go"],
     ["HorizontalPodAutoscaler tiny-collector", "spec/maxReplicas", 1, "guards the only pod"],
     ["HorizontalPodAutoscaler tiny-collector", "spec/minReplicas", 5, "the least is above the most"],
@@ -194,6 +198,47 @@ describe("the checks of the chart", () => {
       "there is no Service tiny-gone",
     ],
     [collector, `${container}/env/2/value`, "amqp://a:$(PASSWORD)@tiny-rabbitmq:5671", "has no port 5671"],
+    [query, sources, "query=tiny-query-admin:9090", "has a console that does not see collector"],
+    [query, sources, "collector=tiny-query-admin:9090", "takes Deployment tiny-query for collector"],
+    [query, sources, "collector=tiny-gone:9090", "asks tiny-gone:9090, which is not there"],
+    [query, sources, "collector=tiny-collector:80", "tiny-collector:80, which leads to one pod of several"],
+    [query, sources, "collector=tiny-collector:80", "which the policies do not let it reach"],
+    ["NetworkPolicy tiny-query", "spec/egress/0", undefined, "tiny-collector-admin:9090, which the policies"],
+    [
+      "Service tiny-worker-admin",
+      "spec/ports/0/port",
+      9091,
+      "asks tiny-worker-admin:9090, which is not there",
+    ],
+    [scaler, "spec/objective/maxWaitSeconds", 31, "is told of 30 s, and its QueueScaler of 31 s"],
+    [prometheus, scrapes, "scrape_configs: []", "Deployment tiny-prometheus does not see hourlyLog"],
+    [
+      prometheus,
+      scrapes,
+      "scrape_configs: [{ job_name: millrace/query, dns_sd_configs: [{ names: [tiny-operator-admin], port: 9090 }] }]",
+      "calls operator millrace/query",
+    ],
+    [
+      prometheus,
+      scrapes,
+      "scrape_configs: [{ job_name: millrace/operator, dns_sd_configs: [{ names: [tiny-operator-admin], port: 9090 }] }]",
+      "has the labels of millrace/operator wrong",
+    ],
+    [prometheus, "data/datasources.yaml", "datasources: [{ url: http://tiny-gone:9090 }]", "asks tiny-gone"],
+    [prometheus, "metadata/name", "tiny-other", "ConfigMap tiny-other is read by nobody"],
+    ["Service tiny-query-admin", "spec/clusterIP", undefined, "tiny-query-admin, which leads to one pod"],
+    ["PodMonitor tiny-worker", "spec/selector/matchLabels", { a: "b" }, "is read by 0 PodMonitors"],
+    ["PodMonitor tiny-worker", "spec/selector/matchLabels", {}, "is read by 2 PodMonitors"],
+    ["PodMonitor tiny-worker", "spec/selector/matchLabels", {}, "is about pods that are no role"],
+    ["PodMonitor tiny-worker", "spec/podMetricsEndpoints/0/port", "http", "is asked at http"],
+    ["PodMonitor tiny-operator", "spec/podMetricsEndpoints/0/honorLabels", false, "labels taken wrongly"],
+    ["PodMonitor tiny-worker", "spec/podMetricsEndpoints/0/relabelings", [], "does not say instance and job"],
+    [
+      "Deployment tiny-prometheus",
+      `${container}/volumeMounts/0/subPath`,
+      "gone.yaml",
+      "has no key gone.yaml of ConfigMap tiny-prometheus",
+    ],
     [collector, "spec/paused", null, "spec.paused is null"],
     ["ConfigMap tiny-settings", "data/LEFT", "%!s(float64=3)", "data.LEFT is %!s"],
   ] as const)("find fault with %s where %s is %j", ([title, path, value, fault]) => {

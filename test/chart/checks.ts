@@ -1,4 +1,5 @@
 import { faultsOfConnections } from "./connections.ts";
+import { faultsOfObjectives, faultsOfPodMonitors, faultsOfScrapes, faultsOfSources } from "./monitoring.ts";
 import {
   badNames,
   badSelectors,
@@ -59,6 +60,10 @@ export const checks: Readonly<Record<string, (rendered: Rendered) => readonly st
   "every role would start with its settings": ({ objects }) => faultsOfSettings(objects),
   "every URL leads to a Service that may be reached": ({ objects, namespace }) =>
     faultsOfConnections(objects, namespace),
+  "the console sees every role": ({ objects }) => faultsOfSources(objects),
+  "a worker and its QueueScaler have the same objective": ({ objects }) => faultsOfObjectives(objects),
+  "the bundled Prometheus sees every role, and Grafana sees it": ({ objects }) => faultsOfScrapes(objects),
+  "a PodMonitor is about each role, if there are any": ({ objects }) => faultsOfPodMonitors(objects),
   "nothing is left of a template": ({ objects }) => leftOvers(objects),
 };
 

@@ -23,6 +23,7 @@ export function installOf(combination: string): Install & { readonly values: str
     namespace: "events",
     values: join(folder, `${combination}.yaml`),
     kubeVersion: "1.29.0",
+    apiVersions: ["monitoring.coreos.com/v1"],
   };
 }
 

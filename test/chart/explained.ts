@@ -22,30 +22,31 @@ const roles = [
   "Deployment worker-hourly-log",
 ];
 const servers = ["StatefulSet mongodb", "StatefulSet rabbitmq"];
+const watchers = ["Deployment grafana", "StatefulSet prometheus"];
 const all = [...roles, ...servers, "Pod smoke-test"];
 
 export const explanations: readonly Explanation[] = [
   {
     id: "container-ephemeral-storage-request-and-limit",
-    of: all,
+    of: [...all, ...watchers],
     because:
       "The image's files cannot be written to, each folder that can be has a limit of its own, and logs are rotated by the kubelet.",
   },
   {
     id: "container-image-pull-policy",
-    of: all,
+    of: [...all, ...watchers],
     because:
       "The tag is a release, which stays what it is; a start that needs the registry is one more way not to start.",
   },
   {
     id: "container-resources",
-    of: all,
+    of: [...all, ...watchers],
     because:
       "A limit of the processor slows a pod down while the node is idle; requests share it out where it is not.",
   },
   {
     id: "container-security-context-user-group-id",
-    of: all,
+    of: [...all, "Deployment grafana"],
     because: "The user that the image is made for. It owns nothing on the node, and may do nothing there.",
   },
   {
@@ -62,7 +63,7 @@ export const explanations: readonly Explanation[] = [
   },
   {
     id: "statefulset-has-servicename",
-    of: ["StatefulSet mongodb"],
+    of: ["StatefulSet mongodb", "StatefulSet prometheus"],
     because: "There is one pod, which is asked for by the name of its Service and never by its own.",
   },
   {
@@ -85,15 +86,30 @@ export const explanations: readonly Explanation[] = [
   },
   {
     id: "deployment-replicas",
-    of: ["Deployment collector", "Deployment query"],
+    of: ["Deployment collector", "Deployment operator", "Deployment query"],
     under: ["none-of-some"],
     because: "None are asked for.",
   },
   {
     id: "deployment-replicas",
-    of: ["Deployment query"],
+    of: ["Deployment operator", "Deployment query"],
     under: ["one-of-each"],
     because: "One is asked for.",
+  },
+  {
+    id: "deployment-replicas",
+    of: roles.filter((place) => place.includes("worker")),
+    because: "The operator sets their number, and what waits for one that is gone waits in its queue.",
+  },
+  {
+    id: "deployment-replicas",
+    of: ["Deployment sweeper"],
+    because: "One works at a time, and nobody waits for it.",
+  },
+  {
+    id: "deployment-replicas",
+    of: ["Deployment grafana"],
+    because: "It keeps its sessions to itself, and nobody but who looks at it misses it.",
   },
   {
     id: "horizontalpodautoscaler-replicas",

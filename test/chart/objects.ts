@@ -99,7 +99,11 @@ export interface Container {
   readonly readinessProbe?: Probe;
   readonly lifecycle?: { readonly preStop?: Probe; readonly postStart?: Probe };
   readonly securityContext?: SecurityContext;
-  readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string }[];
+  readonly volumeMounts?: readonly {
+    readonly name: string;
+    readonly mountPath: string;
+    readonly subPath?: string;
+  }[];
   readonly restartPolicy?: string;
 }
 export interface Volume {

@@ -33,6 +33,12 @@ export function danglingReferences(objects: readonly KubernetesObject[], values:
         ...(container.volumeMounts ?? [])
           .filter(({ name }) => !hasVolume(workload, name))
           .map(({ name }) => `volume ${name}`),
+        ...(container.volumeMounts ?? []).flatMap(({ name, subPath }) => {
+          const configMap = pod.volumes?.find((volume) => volume.name === name)?.configMap;
+          return configMap === undefined || subPath === undefined
+            ? []
+            : missing("ConfigMap", configMap.name, subPath);
+        }),
       ]),
       ...referencesOfVolumes(pod).flatMap(({ kind, name, key }) => missing(kind, name, key)),
       ...(pod.volumes ?? [])

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { Ajv2020, type SchemaObject, type ValidateFunction } from "ajv/dist/2020.js";
 import { parse } from "yaml";
 import { cached } from "../parts/cache.ts";
@@ -22,6 +22,8 @@ const wheel = {
 };
 /** The first with HTTPRoute in v1: what is valid for it is valid for those that came later. */
 const gatewayApi = "v1.0.0";
+/** Of PodMonitor and PrometheusRule. */
+const prometheusOperator = "v0.85.0";
 
 /** Of the chart itself. */
 const queueScalerFile = join(chartFolder, "crds/queuescalers.yaml");
@@ -29,17 +31,21 @@ const queueScalerFile = join(chartFolder, "crds/queuescalers.yaml");
 export interface Schemas {
   /** A folder with a file for each of `kubernetesVersions`. */
   readonly kubernetes: string;
-  /** The file of the custom resource. */
-  readonly httpRoute: string;
+  /** The files of the custom resources. */
+  readonly others: readonly string[];
 }
 
-/** Fetches both on the first call ever. Rejects with PartMissing. */
+/** Fetches all on the first call ever. Rejects with PartMissing. */
 export async function obtainSchemas(): Promise<Schemas> {
-  const [kubernetes, httpRoute] = await Promise.all([
+  const [kubernetes, ...others] = await Promise.all([
     cached(`kubernetes-schemas-${wheel.version}-1`, unpackWheel),
-    cached(`httproute-${gatewayApi}.yaml`, copyHttpRoute),
+    ...definitions.map(({ file, module }) =>
+      cached(`${basename(file, ".yaml")}-${module.split("@")[1]}.yaml`, async (path) =>
+        copyDefinition(module, file, path),
+      ),
+    ),
   ]);
-  return { kubernetes, httpRoute };
+  return { kubernetes, others };
 }
 
 async function unpackWheel(path: string): Promise<void> {
@@ -74,15 +80,26 @@ with zipfile.ZipFile(glob.glob("wheel/*.whl")[0]) as wheel:
   }
 }
 
-async function copyHttpRoute(path: string): Promise<void> {
+/** Modules of Go, and the definition of a kind in each. */
+const definitions = [
+  {
+    module: `sigs.k8s.io/gateway-api@${gatewayApi}`,
+    file: "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml",
+  },
+  ...["podmonitors", "prometheusrules"].map((kind) => ({
+    module: `github.com/prometheus-operator/prometheus-operator@${prometheusOperator}`,
+    file: `example/prometheus-operator-crd/monitoring.coreos.com_${kind}.yaml`,
+  })),
+];
+
+async function copyDefinition(module: string, file: string, path: string): Promise<void> {
   try {
-    const module = `sigs.k8s.io/gateway-api@${gatewayApi}`;
     const { Dir } = JSON.parse(
       await command("go", ["mod", "download", "-json", module], { folder: tmpdir() }),
     );
-    await copyFile(join(Dir, "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml"), path);
+    await copyFile(join(Dir, file), path);
   } catch (error) {
-    throw new PartMissing(`the schema of HTTPRoute cannot be fetched; go would help: ${String(error)}`, {
+    throw new PartMissing(`the schema ${file} cannot be fetched; go would help: ${String(error)}`, {
       cause: error,
     });
   }
@@ -103,7 +120,7 @@ export class KubernetesSchema {
       const kinds = (definition["x-kubernetes-group-version-kind"] ?? []) as readonly GroupVersionKind[];
       for (const one of kinds) this.#references.set(keyOf(one), `kubernetes#/$defs/${name}`);
     }
-    for (const file of [schemas.httpRoute, queueScalerFile]) {
+    for (const file of [...schemas.others, queueScalerFile]) {
       const { spec } = parse(readFileSync(file, "utf8")) as CustomResource;
       for (const { name, schema } of spec.versions) {
         const key = keyOf({ group: spec.group, version: name, kind: spec.names.kind });
@@ -146,9 +163,21 @@ function keyOf({ group, version, kind }: GroupVersionKind): string {
   return `${group === "" ? version : `${group}/${version}`} ${kind}`;
 }
 
+/** Patterns are Go's, where `(?i)` makes the rest of it blind to case; here it stands at the front alone, or behind `^`. */
+function goRegExp(pattern: string, flags: string): RegExp {
+  const plain = pattern.replace(/^(\^?)\(\?i\)/, "$1");
+  return new RegExp(plain, plain === pattern ? flags : `${flags}i`);
+}
+
 function newAjv(): Ajv2020 {
   // The schemas say much that is not JSON Schema, and some of it wants no check.
-  const ajv = new Ajv2020({ strict: false, allErrors: true, validateSchema: false, validateFormats: true });
+  const ajv = new Ajv2020({
+    strict: false,
+    allErrors: true,
+    validateSchema: false,
+    validateFormats: true,
+    code: { regExp: Object.assign(goRegExp, { code: "goRegExp" }) },
+  });
   const within = (bits: number) => (value: number) =>
     Number.isInteger(value) && Math.abs(value) <= 2 ** (bits - 1);
   ajv.addFormat("int32", { type: "number", validate: within(32) });

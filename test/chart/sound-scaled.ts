@@ -76,6 +76,7 @@ export const scaled = (): readonly object[] => [
     [
       ...brokerVariables,
       { name: "MILLRACE_STORE_URL", valueFrom: { secretKeyRef: { name: "tiny-credentials", key: "store" } } },
+      { name: "MILLRACE_MAX_WAIT_SECONDS", value: "30" },
     ],
   ),
   toBroker("operator", 15672),
@@ -92,6 +93,7 @@ export const scaled = (): readonly object[] => [
         secret: { name: "tiny-credentials", passwordKey: "password" },
       },
       replicas: { min: 0, max: 3 },
+      objective: { maxWaitSeconds: 30 },
     },
   },
 ];

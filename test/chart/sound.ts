@@ -1,10 +1,11 @@
 import type { KubernetesObject } from "./objects.ts";
 import { brokerVariables, labels, metadata, pods, probes, toDns } from "./sound-parts.ts";
 import { scaled } from "./sound-scaled.ts";
+import { watched } from "./sound-watched.ts";
 
 const base64 = (text: string): string => Buffer.from(text).toString("base64");
 
-/** A release in which no check finds fault: a collector and a worker, which are scaled, their broker, and the operator. */
+/** A release in which no check finds fault: a collector and a worker, which are scaled, their broker, the operator, and a Prometheus. */
 export function soundObjects(): KubernetesObject[] {
   return structuredClone([
     { apiVersion: "v1", kind: "ServiceAccount", metadata: metadata("account") },
@@ -166,5 +167,6 @@ export function soundObjects(): KubernetesObject[] {
       },
     },
     ...scaled(),
+    ...watched(),
   ] satisfies object[]) as KubernetesObject[];
 }

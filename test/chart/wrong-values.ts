@@ -93,5 +93,19 @@ export const wrongValues: readonly (readonly [values: object, place: string, mat
   [{ mongodb: { mode: "external" } }, "/mongodb/external/existingSecret", "minLength"],
   [{ mongodb: { persistence: { size: "much" } } }, "/mongodb/persistence/size", "does not match pattern"],
   [{ ingress: { host: "Events.example.org" } }, "/ingress/host", "does not match pattern"],
+  [{ monitoring: { podMonitors: {} } }, "/monitoring", "'podMonitors' not allowed"],
+  [{ monitoring: { podMonitor: { interval: "15" } } }, "/monitoring/podMonitor/interval", "does not match"],
+  [{ monitoring: { rules: { labels: { release: 1 } } } }, "/monitoring/rules/labels/release", "want string"],
+  [
+    { monitoring: { dashboards: { label: "a b" } } },
+    "/monitoring/dashboards/label",
+    "does not match pattern",
+  ],
+  [
+    { monitoring: { bundled: { prometheus: { retentionSize: "5Gi" } } } },
+    "/monitoring/bundled/prometheus/retentionSize",
+    "does not match pattern",
+  ],
+  [{ query: { console: false } }, "/query/console", "got boolean, want object"],
   [{ writeKeys: { existingSecret: "Our_Keys" } }, "/writeKeys/existingSecret", "does not match pattern"],
 ];

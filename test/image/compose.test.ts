@@ -1,7 +1,10 @@
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { allRoles } from "../../src/compose.ts";
 import { readConfig } from "../../src/config.ts";
-import { readCompose, restsOf, type Service, stagesOf, textOf } from "./files.ts";
+import { values } from "../../cdk8s/values.ts";
+import { parseText, readCompose, restsOf, root, type Service, stagesOf, textOf } from "./files.ts";
 
 const compose = readCompose();
 const services = Object.entries(compose.services);
@@ -14,6 +17,9 @@ const serviceOf = (name: string): Service => {
   if (service === undefined) throw new Error(`compose.yaml has no service ${name}`);
   return service;
 };
+interface Scrape {
+  readonly dns_sd_configs: readonly { readonly names: readonly string[]; readonly port: number }[];
+}
 const MIB = 1024 * 1024;
 const MIB_OF = { m: 1, g: 1024 } as const;
 /** Such as "256m" or "1g". */
@@ -27,16 +33,26 @@ const heapOf = ({ environment }: Service): number =>
 test("every role is a service, once", () => {
   const roles = ours.map(([, { command }]) => command?.join(" ").replace("worker ", "") ?? "");
   expect(roles.toSorted()).toEqual(allRoles.toSorted());
-  expect(servers.map(([name]) => name).toSorted()).toEqual(["mongo", "rabbitmq"]);
+  expect(servers.map(([name]) => name).toSorted()).toEqual(["grafana", "mongo", "prometheus", "rabbitmq"]);
 });
 
-test("the collector and the query API are published to this machine alone, and nothing else is", () => {
+test("Prometheus and Grafana are there only where they are asked for", () => {
+  const optional = services.filter(([, { profiles }]) => profiles !== undefined);
+  expect(optional.map(([name, { profiles }]) => [name, profiles])).toEqual([
+    ["prometheus", ["monitoring"]],
+    ["grafana", ["monitoring"]],
+  ]);
+});
+
+test("what is asked from outside is published to this machine alone, and nothing else is", () => {
   const published = services
     .filter(([, { ports }]) => ports !== undefined)
     .map(([name, { ports }]) => [name, ports]);
   expect(published).toEqual([
     ["collector", ["127.0.0.1:3000:3000"]],
     ["query", ["127.0.0.1:3001:3001"]],
+    ["prometheus", ["127.0.0.1:9090:9090"]],
+    ["grafana", ["127.0.0.1:3002:3000"]],
   ]);
 });
 
@@ -46,8 +62,42 @@ test("one service builds the image, and none of ours takes it from elsewhere", (
   expect(ours.filter(([, { pull_policy }]) => pull_policy !== "never")).toEqual([]);
 });
 
-test.for(servers)("the image of %s is pinned to a minor version", ([, { image }]) => {
-  expect(image).toMatch(/^\w+:\d+\.\d+(-\w+)?$/);
+test.for(servers)("the image of %s is pinned to a version", ([, { image }]) => {
+  expect(image).toMatch(/^[\w/]+:v?\d+\.\d+(\.\d+)?(-\w+)?$/);
+});
+
+test("Prometheus and Grafana are those of the chart", () => {
+  const { prometheus, grafana } = values.monitoring.bundled;
+  const imageOf = ({ repository, tag }: typeof grafana.image) => `${repository.default}:${tag.default}`;
+  expect(serviceOf("prometheus").image).toBe(imageOf(prometheus.image));
+  expect(serviceOf("grafana").image).toBe(imageOf(grafana.image));
+});
+
+test("every file that is given to a service is there, and every dashboard of the chart is given or is the operator's", () => {
+  const given = services.flatMap(([, { configs = [] }]) => configs.map(({ source }) => source));
+  expect(given.toSorted()).toEqual(Object.keys(compose.configs).toSorted());
+  const files = Object.values(compose.configs).map(({ file }) => file);
+  for (const file of files) expect(textOf(file)).not.toBe("");
+  const folder = "charts/millrace/monitoring/dashboards";
+  expect(readdirSync(join(root, folder)).filter((name) => !files.includes(`${folder}/${name}`))).toEqual([
+    "millrace-operator.json",
+  ]);
+});
+
+test("Prometheus and the console read every role, and Grafana reads Prometheus", () => {
+  const { scrape_configs: jobs } = parseText("compose/prometheus.yaml") as {
+    readonly scrape_configs: readonly Scrape[];
+  };
+  const names = ours.map(([name]) => name).toSorted();
+  expect(jobs.flatMap(({ dns_sd_configs }) => dns_sd_configs.flatMap((one) => one.names)).toSorted()).toEqual(
+    names,
+  );
+  const { adminPort, consoleSources, collectorUrl } = readConfig(serviceOf("query").environment, {});
+  for (const { dns_sd_configs } of jobs) expect(dns_sd_configs.map(({ port }) => port)).toEqual([adminPort]);
+  const roles = ours.map(([name, { command }]) => `${command?.at(-1)}=${name}:${adminPort}`);
+  expect(consoleSources.toSorted()).toEqual(roles.toSorted());
+  expect(collectorUrl).toBe("http://collector:3000");
+  expect(textOf("compose/grafana-sources.yaml")).toContain("http://prometheus:9090");
 });
 
 describe("confinement", () => {
@@ -68,7 +118,7 @@ describe("confinement", () => {
     expect(image.startsWith("millrace:") ? (user ?? imageUser) : user).toMatch(/^[1-9]\d*:[1-9]\d*$/);
   });
 
-  test("only broker and store have volumes, each a named one that the file declares", () => {
+  test("only servers have volumes, each a named one that the file declares", () => {
     const mounts = services.flatMap(([name, { volumes = [] }]) =>
       volumes.map((one) => [name, one.split(":")[0]]),
     );

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
+import { parse } from "yaml";
 
 export const root = resolve(import.meta.dirname, "../..");
 export const textOf = (path: string): string => readFileSync(join(root, path), "utf8");
@@ -74,18 +74,19 @@ export interface Service {
   readonly mem_limit: string;
   readonly stop_grace_period: string;
   readonly healthcheck: { readonly test?: readonly string[] };
+  readonly profiles?: readonly string[];
+  readonly configs?: readonly { readonly source: string; readonly target: string }[];
   readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
 }
 export interface Compose {
   readonly services: Readonly<Record<string, Service>>;
   readonly volumes: Readonly<Record<string, null>>;
+  readonly configs: Readonly<Record<string, { readonly file: string }>>;
 }
+
+export const parseText = (path: string): unknown => parse(textOf(path));
 
 /** compose.yaml with its anchors merged, and with the defaults where it takes something from the environment. */
 export function readCompose(): Compose {
-  // @fastify/swagger brings a reader of YAML; one of our own would be one more dependency.
-  const { parse } = createRequire(createRequire(import.meta.url).resolve("@fastify/swagger"))("yaml") as {
-    readonly parse: (text: string, options: { readonly merge: boolean }) => Compose;
-  };
-  return parse(textOf("compose.yaml").replaceAll(/\$\{\w+:-(\w+)\}/g, "$1"), { merge: true });
+  return parse(textOf("compose.yaml").replaceAll(/\$\{\w+:-(\w+)\}/g, "$1"), { merge: true }) as Compose;
 }
