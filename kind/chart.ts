@@ -6,6 +6,7 @@ import { buildImage, IMAGE } from "./image.ts";
 import { serverImages } from "./offline/server-images.ts";
 import { obtainHelmFor } from "./programs.ts";
 import { step } from "./progress.ts";
+import type { Reach } from "./reach.ts";
 
 /** Of the release, and of its namespace. */
 export const RELEASE = "millrace";
@@ -23,10 +24,15 @@ export async function installChart(cluster: Cluster, valueFiles: readonly string
   await step("kind of QueueScaler", async () => defineQueueScaler(cluster));
   const what = ["upgrade", "--install", RELEASE, chart, "--namespace", RELEASE];
   const where = ["--kubeconfig", cluster.kubeconfig, "--kube-context", cluster.context];
-  const values = [join(here, "values.yaml"), ...valueFiles].flatMap((file) => ["--values", file]);
+  const values = [...ownValues(cluster.reach), ...valueFiles].flatMap((file) => ["--values", file]);
   const image = ["--set-string", `image.tag=${tag}`];
   const words = [...what, ...where, ...values, ...image, "--wait", "--timeout", "10m"];
   await step("chart", async () => command(helm, words));
+}
+
+function ownValues(reach: Reach): readonly string[] {
+  const names = reach === "offline" ? ["values.yaml", "values-offline.yaml"] : ["values.yaml"];
+  return names.map((name) => join(here, name));
 }
 
 /** Helm does it at the first install alone. */

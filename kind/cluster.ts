@@ -157,11 +157,16 @@ function environment(name: string, reach: Reach): NodeJS.ProcessEnv {
   return { ...process.env, KUBECONFIG: kubeconfigOf(name, reach) };
 }
 
-/** No name of the world outside can be looked up, so that CoreDNS says so at once instead of asking in vain. */
+/**
+ * No name of the world outside can be looked up, so that CoreDNS says at once that there is none, instead of asking in
+ * vain. Refused, a name counts as one that may be there: whoever looks for a Service without pods would be told so.
+ */
 async function answerForClusterOnly(cluster: Cluster): Promise<void> {
   const of = ["--namespace", "kube-system", "configmap", "coredns"];
   const text = await kubectl(cluster, ["get", ...of, "--output", "jsonpath={.data.Corefile}"]);
-  const Corefile = text.replace(/^ *forward [^{]*\{[^}]*\}\n/m, "");
+  const Corefile = text
+    .replace(/^ *forward [^{]*\{[^}]*\}\n/m, "")
+    .replace(/^( *kubernetes cluster\.local in-addr\.arpa ip6\.arpa) \{/m, "$1 . {");
   if (Corefile === text) return;
   await kubectl(cluster, ["patch", ...of, "--patch", JSON.stringify({ data: { Corefile } })]);
 }

@@ -4,11 +4,14 @@ import type { Cluster } from "./cluster.ts";
 export function urls({ httpPort, httpsPort, reach, kubeconfig, programs, context }: Cluster): string {
   const base = `http://127.0.0.1${httpPort === 80 ? "" : `:${httpPort}`}`;
   const event = '{"username":"kodingbot","metric":"kite_call","count":1}';
-  const own =
-    reach === "online"
-      ? `kubectl --context ${context} --namespace millrace get pods`
-      : `export KUBECONFIG=${kubeconfig}\n${programs.kubectl} --namespace millrace get pods`;
+  const online = reach === "online";
+  const kubectl = `${programs.kubectl}${online ? ` --context ${context}` : ""} --namespace millrace`;
+  const forward = (name: string, port: number): string =>
+    `${kubectl} port-forward service/millrace-${name} ${port}   # then http://127.0.0.1:${port}`;
   return `
+The console:
+${base}/
+
 Post an event:
 curl -i ${base}/event -H 'content-type: application/json' -d '${event}'
 
@@ -21,6 +24,7 @@ curl ${base}/metrics/hourly_logs/per_user
 The same by TLS at https://127.0.0.1:${httpsPort} (curl --insecure); the query API is described at ${base}/docs
 
 Look inside:
-${own}
-`;
+${online ? "" : `export KUBECONFIG=${kubeconfig}\n`}${kubectl} get pods
+${forward("prometheus", 9090)}
+${online ? `${forward("grafana", 3000)}\n` : ""}`;
 }

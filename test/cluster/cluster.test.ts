@@ -8,10 +8,12 @@ import { seededRandom } from "../fault/random.ts";
 import { settledVerdict } from "../fault/settled.ts";
 import { Traffic } from "../fault/traffic.ts";
 import { conditionTests } from "./conditions.ts";
+import { consoleTests } from "./console.ts";
 import { deletePods } from "./deletions.ts";
 import { idleScalingTests } from "./idle-scaling.ts";
 import { ingressSender } from "./ingress.ts";
 import { componentOf, isReady, Namespace, type Pod, restartsOf } from "./install.ts";
+import { monitoringTests } from "./monitoring.ts";
 import { plainManifestTests } from "./plain.ts";
 import { policyTests } from "./policies.ts";
 import { rightsTests } from "./rights.ts";
@@ -117,6 +119,7 @@ describe("an install", () => {
         "collector",
         "mongodb",
         "operator",
+        "prometheus",
         "query",
         "rabbitmq",
         "sweeper",
@@ -153,6 +156,14 @@ describe("an install", () => {
 
   describe("with network policies", () => {
     policyTests(() => ({ millrace, image }));
+  });
+
+  describe("with the bundled Prometheus", () => {
+    monitoringTests(() => millrace);
+  });
+
+  describe("with the console", () => {
+    consoleTests(() => ({ millrace, url, ledger, verdict }));
   });
 
   test("gets a further collector when the load grows", { timeout: 300_000 }, async () => {
@@ -240,6 +251,7 @@ describe("an install", () => {
       .toEqual([
         ...LEASE,
         "persistentvolumeclaim/data-millrace-mongodb-0",
+        "persistentvolumeclaim/data-millrace-prometheus-0",
         "persistentvolumeclaim/data-millrace-rabbitmq-0",
       ]);
   });
@@ -249,7 +261,7 @@ describe("an install", () => {
   }, async () => {
     const install = async () => millrace.helm("install", RELEASE, "charts/millrace");
     await expect(install()).rejects.toThrow("volumes of an earlier install are here");
-    expect(await millrace.contents()).toHaveLength(3);
+    expect(await millrace.contents()).toHaveLength(4);
     await millrace.kubectl("delete", "pvc", "--selector", `app.kubernetes.io/instance=${RELEASE}`);
     expect(await millrace.contents()).toEqual(LEASE);
     await millrace.remove();

@@ -13,10 +13,12 @@ const KEPT_OUT = /^(no answer|ECONNREFUSED|EHOSTUNREACH)$/;
 const timeout = 120_000;
 const broker = "millrace-rabbitmq.millrace";
 const store = "millrace-mongodb.millrace";
+const prometheus = "millrace-prometheus.millrace";
 const closed = [
   ["RabbitMQ", broker, 5672],
   ["RabbitMQ's management", broker, 15672],
   ["MongoDB", store, 27017],
+  ["the bundled Prometheus", prometheus, 9090],
 ] as const;
 
 /** The tests of who may talk to whom, in the namespace and from outside of it. */
@@ -55,9 +57,24 @@ export function policyTests(installed: () => Installed): void {
     async ([, host, port], { expect }) => expect(await within({}, host, port)).toMatch(KEPT_OUT),
   );
 
-  test.concurrent("the query API's pods reach MongoDB, and not RabbitMQ", { timeout }, async ({ expect }) => {
-    expect(await within(as("query"), store, 27017)).toBe("connected");
-    expect(await within(as("query"), broker, 5672)).toMatch(KEPT_OUT);
+  test.concurrent("the query API's pods reach all that its live page is about", { timeout }, async ({
+    expect,
+  }) => {
+    const open = [
+      [store, 27017],
+      [broker, 5672],
+      [broker, 15672],
+      ["millrace-collector.millrace", 3000],
+      ["millrace-operator-admin.millrace", 9090],
+    ] as const;
+    const tried = open.map(async ([host, port]) => [host, port, await within(as("query"), host, port)]);
+    expect(await Promise.all(tried)).toEqual(open.map((place) => [...place, "connected"]));
+    expect(await within(as("query"), prometheus, 9090)).toMatch(KEPT_OUT);
+  });
+
+  test.concurrent("the sweeper's pods reach MongoDB, and not RabbitMQ", { timeout }, async ({ expect }) => {
+    expect(await within(as("sweeper"), store, 27017)).toBe("connected");
+    expect(await within(as("sweeper"), broker, 5672)).toMatch(KEPT_OUT);
   });
 
   test.concurrent("the collector's pods reach both ports of RabbitMQ, and not MongoDB", { timeout }, async ({

@@ -1,5 +1,6 @@
 import { mongo } from "./mongo.ts";
 import { node } from "./node.ts";
+import { prometheus } from "./prometheus.ts";
 import { rabbitMq } from "./rabbitmq.ts";
 import { ensure } from "./stand-in.ts";
 
@@ -9,7 +10,7 @@ import { ensure } from "./stand-in.ts";
  * of such a name that is no stand-in is kept. Rejects with PartMissing where the packages cannot be had.
  */
 export async function standInImages(): Promise<readonly string[]> {
-  const standIns = [await node(), rabbitMq, mongo];
+  const standIns = [await node(), rabbitMq, mongo, prometheus];
   // One by one: each keeps the disk and a core busy.
   for (const standIn of standIns) await ensure(standIn);
   return standIns.map(({ name }) => name);
