@@ -35,7 +35,7 @@ export async function interleave<Name extends string, R extends Rated>(
       if (round > 0) results.get(name)?.push(result);
     }
   }
-  const medians = names.map((name) => [name, median(results.get(name) ?? [])] as const);
+  const medians = names.map((name) => [name, medianRound(results.get(name) ?? [])] as const);
   return Object.fromEntries(medians) as Record<Name, R>;
 }
 
@@ -68,7 +68,12 @@ export function latencies(millrace: LoadResult, base: LoadResult, name: string):
   ];
 }
 
-function median<R extends Rated>(results: readonly R[]): R {
+function medianRound<R extends Rated>(results: readonly R[]): R {
   const sorted = results.toSorted((a, b) => eventsPerSecond(a) - eventsPerSecond(b));
   return sorted[Math.floor(sorted.length / 2)] as R;
+}
+
+/** Of an even number, the greater of the two in the middle. */
+export function median<T>(items: readonly T[], figure: (item: T) => number): number {
+  return items.map(figure).toSorted((a, b) => a - b)[Math.floor(items.length / 2)] ?? Number.NaN;
 }

@@ -12,8 +12,8 @@ import { freePorts } from "../parts/ports.ts";
 import { cpuSeconds } from "./cpu.ts";
 
 export interface RealParts {
-  readonly broker: BrokerPart;
-  readonly store: StorePart;
+  readonly broker: Pick<BrokerPart, "url" | "managementUrl" | "pids">;
+  readonly store: Pick<StorePart, "url" | "pids">;
 }
 /** Since the processes started. */
 export interface Counts {
@@ -48,13 +48,17 @@ const STUCK_MS = 60_000;
 export class System implements AsyncDisposable {
   readonly collectorUrl: string;
   readonly queryUrl: string;
+  /** Of the virtual host. */
+  readonly brokerUrl: string;
+  /** Where each process has its metrics, by its role. */
+  readonly admin: ReadonlyMap<string, string>;
   readonly #parts: RealParts;
   readonly #processes: ReadonlyMap<string, SupervisedProcess>;
   readonly #model: ChannelModel;
   readonly #opened: AsyncDisposableStack;
 
-  /** Resolves once all are ready. Disposal stops them and deletes what they have written. */
-  static async start(parts: RealParts): Promise<System> {
+  /** Resolves once all are ready. Disposal stops them and deletes what they have written. Every process has the variables. */
+  static async start(parts: RealParts, variables: Readonly<Record<string, string>> = {}): Promise<System> {
     const { broker, store } = parts;
     await using opened = new AsyncDisposableStack();
     const virtualHost = opened.use(await rabbitmqBroker(broker));
@@ -75,6 +79,7 @@ export class System implements AsyncDisposable {
         MILLRACE_BROKER_URL: virtualHost.brokerUrl,
         MILLRACE_BROKER_MANAGEMENT_URL: broker.managementUrl,
         MILLRACE_STORE_URL: database.url,
+        ...variables,
       };
       return new SupervisedProcess({ ...role, environment, adminPort, workingDir });
     });
@@ -83,18 +88,22 @@ export class System implements AsyncDisposable {
     const urls = {
       collectorUrl: `http://127.0.0.1:${collectorPort}`,
       queryUrl: `http://127.0.0.1:${queryPort}`,
+      brokerUrl: virtualHost.brokerUrl,
     };
-    return new System({ ...parts, ...urls }, processes, model, opened.move());
+    const admin = new Map(roles.map(({ name }, index) => [name, `127.0.0.1:${adminPorts[index] ?? 0}`]));
+    return new System({ ...parts, ...urls, admin }, processes, model, opened.move());
   }
 
   private constructor(
-    at: RealParts & { readonly collectorUrl: string; readonly queryUrl: string },
+    at: RealParts & Pick<System, "collectorUrl" | "queryUrl" | "brokerUrl" | "admin">,
     processes: readonly SupervisedProcess[],
     model: ChannelModel,
     opened: AsyncDisposableStack,
   ) {
     this.collectorUrl = at.collectorUrl;
     this.queryUrl = at.queryUrl;
+    this.brokerUrl = at.brokerUrl;
+    this.admin = at.admin;
     this.#parts = at;
     this.#processes = new Map(processes.map((one) => [one.name, one]));
     this.#model = model;

@@ -1,0 +1,99 @@
+import { parseArgs } from "node:util";
+import { startStandalone } from "../flow/standalone.ts";
+import { machineFacts } from "./facts.ts";
+import { batchesOf, type Posts, singles, WARM_UP_SECONDS } from "./posts.ts";
+import { startWatchers } from "./processes.ts";
+import { eventsPerSecond, measured, median, type Progress } from "./rounds.ts";
+import { drained } from "./settle.ts";
+import { meets, type Row, tableOf } from "./table.ts";
+
+// What watching costs: the same load on the same process, with and without open consoles and a Prometheus that scrapes each 5 s.
+
+interface WatchingOptions {
+  readonly rounds: number;
+  /** Of a round, and of each of its two halves. */
+  readonly seconds: number;
+  readonly consoles: number;
+}
+
+/** Least share of the events that are still accepted, in percent. */
+const TARGET_PERCENT = 97;
+
+/** Each round has both, in turn the one and the other first, so that neither gains from what a machine does over time. */
+async function watching(
+  { name, unit, loadOf }: Posts,
+  options: WatchingOptions,
+  progress: Progress,
+): Promise<readonly Row[]> {
+  const { rounds, seconds, consoles } = options;
+  await using standalone = await startStandalone();
+  const { collectorUrl, queryUrl, adminUrl } = standalone;
+  const alone = async (round: string, forSeconds = seconds) => {
+    const result = await measured(loadOf(collectorUrl, forSeconds), round, progress);
+    await drained(queryUrl, progress);
+    return eventsPerSecond(result);
+  };
+  const watched = async (round: string) => {
+    using watchers = startWatchers({ queryUrl, adminUrl, consoles });
+    await watchers.all();
+    const rate = await alone(round);
+    const { snapshots, answers, scrapes } = await watchers.seen();
+    progress(`${round}: ${snapshots} snapshots, ${answers} tables and ${scrapes} scrapes were read`);
+    return rate;
+  };
+  await alone("warm-up", WARM_UP_SECONDS);
+  const pairs: { readonly alone: number; readonly watched: number }[] = [];
+  for (let round = 1; round <= rounds; round += 1) {
+    const both = { alone: 0, watched: 0 };
+    const turns = [
+      async () => void (both.alone = await alone(`round ${round}, unwatched`)),
+      async () => void (both.watched = await watched(`round ${round}, watched`)),
+    ];
+    for (const turn of round % 2 === 0 ? turns.toReversed() : turns) await turn();
+    pairs.push(both);
+  }
+  const medianOf = (figure: (pair: (typeof pairs)[number]) => number) => median(pairs, figure);
+  return [
+    {
+      name: `${name}, ${consoles} consoles and a scraper`,
+      unit,
+      millrace: medianOf((pair) => pair.watched),
+      base: { name: "unwatched", figure: medianOf((pair) => pair.alone) },
+    },
+    {
+      name: "  still accepted, by round",
+      unit: "%",
+      millrace: medianOf((pair) => (100 * pair.watched) / pair.alone),
+      target: { figure: TARGET_PERCENT },
+    },
+  ];
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      rounds: { type: "string", default: "9" },
+      seconds: { type: "string", default: "6" },
+      consoles: { type: "string", default: "10" },
+    },
+  });
+  const options: WatchingOptions = {
+    rounds: Number(values.rounds),
+    seconds: Number(values.seconds),
+    consoles: Number(values.consoles),
+  };
+  if (!Object.values(options).every((value) => value > 0)) throw new Error("options are numbers above 0");
+  const begun = Date.now();
+  const progress: Progress = (text) => {
+    process.stderr.write(`${String(Math.round((Date.now() - begun) / 1000)).padStart(5)} s  ${text}\n`);
+  };
+  const facts = `${machineFacts()}; medians of ${options.rounds} rounds of twice ${options.seconds} s`;
+  const rows: Row[] = [];
+  for (const posts of [singles, batchesOf(100)]) rows.push(...(await watching(posts, options, progress)));
+  process.stdout.write(
+    `${facts}\nThe load generator and the watchers share these cores with the server.\n\n${tableOf(rows)}\n`,
+  );
+  process.exitCode = rows.every(meets) ? 0 : 1;
+}
+
+if (import.meta.main) await main();
