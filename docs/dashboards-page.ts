@@ -1,9 +1,9 @@
 import type { Dashboard, Panel } from "@grafana/grafana-foundation-sdk/dashboard";
 import { dashboards } from "../cdk8s/monitoring/dashboards.ts";
 import { RUNBOOK_BASE } from "../cdk8s/monitoring/rule.ts";
+import { page, table } from "./page.ts";
 
 const intro = [
-  "<!-- Written by `npm run docs`. Change the code, not this page. -->",
   "# Dashboards",
   "Five dashboards of Grafana, written as code in [cdk8s/monitoring](../cdk8s/monitoring/dashboards.ts) and synthesised into " +
     "[charts/millrace/monitoring/dashboards](../charts/millrace/monitoring/dashboards). The chart puts them into ConfigMaps that the " +
@@ -28,24 +28,18 @@ const units: Readonly<Record<string, string>> = {
   rowsps: "rows a second",
 };
 
-const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
-
-function panelLine({ title = "", description = "", fieldConfig, links = [] }: Panel): string {
+function cellsOf({ title = "", description = "", fieldConfig, links = [] }: Panel): readonly string[] {
   const unit = fieldConfig?.defaults.unit ?? "";
   const runbooks = links.flatMap(({ title: name, url = "" }) =>
     url.startsWith(RUNBOOK_BASE)
       ? [`[${name.replace("Runbook of Millrace", "")}](runbooks/${url.slice(RUNBOOK_BASE.length)})`]
       : [],
   );
-  return line([title, description, units[unit] ?? unit, runbooks.join(", ")]);
+  return [title, description, units[unit] ?? unit, runbooks.join(", ")];
 }
 
 const tableOf = (panels: readonly Panel[]): string =>
-  [
-    line(["Panel", "What it shows", "Unit", "Watched by"]),
-    line(["---", "---", "---", "---"]),
-    ...panels.map(panelLine),
-  ].join("\n");
+  table(["Panel", "What it shows", "Unit", "Watched by"], panels.map(cellsOf));
 
 /** The heading of a row, then a table of its panels. */
 function rowsOf({ panels = [] }: Dashboard): readonly string[] {
@@ -59,11 +53,11 @@ function rowsOf({ panels = [] }: Dashboard): readonly string[] {
 
 /** What docs/dashboards.md says, of each panel of each dashboard. */
 export const dashboardsPage = (): string =>
-  `${[
+  page(
     ...intro,
     ...dashboards.flatMap(({ file, dashboard }) => [
       `## ${dashboard.title ?? ""}`,
       `${dashboard.description ?? ""} \`${file}\``,
       ...rowsOf(dashboard),
     ]),
-  ].join("\n\n")}\n`;
+  );

@@ -6,26 +6,13 @@ import { reasons } from "../operator/decide.ts";
 import { API_VERSION, KIND, queueScalerSpec } from "../operator/queue-scaler.ts";
 import { conditionMeanings, conditionTypes, queueScalerStatus } from "../operator/queue-scaler-status.ts";
 import { dashboardsPage } from "./dashboards-page.ts";
-import { createOperatorMetrics } from "../src/adapters/telemetry/operator-metrics.ts";
-import { createPrometheus } from "../src/adapters/telemetry/prometheus.ts";
-import type { Prometheus } from "../src/adapters/telemetry/process-metrics.ts";
+import { metricsPage } from "./metrics-page.ts";
+import { page, table } from "./page.ts";
 import { flagOf, settingNames, settings, variableOf } from "../src/config.ts";
 import { type ErrorCode, errorTable, MillraceError } from "../src/errors.ts";
 import { problemOf } from "../src/http/problem.ts";
-import type { SignalName, Signals } from "../src/signals.ts";
-import { version } from "../src/version.ts";
 
 // Writes the pages that say what the code says already; with --check it compares instead, and names those that are stale.
-
-const generated = "<!-- Written by `npm run docs`. Change the code, not this page. -->";
-const page = (...parts: readonly string[]): string => `${[generated, ...parts].join("\n\n")}\n`;
-
-const line = (cells: readonly string[]): string =>
-  `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
-}
 
 function settingsPage(): string {
   const rows = settingNames.map((name) => {
@@ -96,94 +83,6 @@ function errorsPage(): string {
   );
 }
 
-/** One of each, to see which labels its metrics have. */
-const signals: { readonly [K in SignalName]: Signals[K] } = {
-  "role.started": { role: "" },
-  "role.stopped": { role: "" },
-  "collector.opened": { load: () => ({ requests: 0, bytes: 0, bytesLimit: 0, messages: 0 }) },
-  "worker.opened": { queue: "hourlyLog", load: () => ({ deliveries: 0, oldestAcceptedAtMs: undefined }) },
-  "request.answered": { server: "collector", route: "", status: 200, seconds: 0 },
-  "request.failed": { route: "", error: undefined },
-  "events.rejected": { events: 1 },
-  "message.published": { events: 1, bytes: 0, seconds: 0, waitSeconds: 0 },
-  "publish.failed": { events: 1, code: "INTERNAL", error: undefined },
-  "delivery.settled": {
-    queue: "hourlyLog",
-    outcome: "ack",
-    events: 1,
-    attempt: 1,
-    seconds: 0,
-    ageSeconds: 0,
-    error: undefined,
-  },
-  "duplicates.skipped": { queue: "hourlyLog", events: 1 },
-  "broker.connected": { connection: "" },
-  "broker.disconnected": { connection: "", error: undefined },
-  "broker.blocked": { reason: "" },
-  "broker.unblocked": {},
-  "settlement.waiting": { queue: "hourlyLog", error: undefined },
-  "store.called": { queue: "hourlyLog", operation: "apply", seconds: 0, code: undefined },
-  "store.waiting": { queue: "hourlyLog", error: undefined },
-  "sweep.finished": { expired: 0, forgotten: 0, merged: 0, seconds: 0, compactionLagSeconds: 0 },
-  "sweep.failed": { error: undefined },
-  "tracing.opened": { endpoint: "", figures: () => ({ exported: 0, dropped: 0, failed: 0 }) },
-  "tracing.ignored": { variable: "", reason: "" },
-  "spans.lost": { spans: 1, reason: "" },
-  "leader.changed": { leading: true, identity: "" },
-  "scaler.decided": {
-    namespace: "",
-    scaler: "",
-    reason: "",
-    message: "",
-    brokerReachable: true,
-    observationAgeSeconds: 0,
-    backlog: 0,
-    estimates: { arrivalsPerSecond: 0, messagesPerSecondPerReplica: 0, waitSeconds: 0 },
-    replicas: { desired: 0, current: 0, ready: 0 },
-    limited: false,
-    bottleneck: false,
-    objectiveSeconds: 0,
-    bounds: { min: 0, max: 0 },
-    conditions: { Ready: true },
-  },
-  "scaler.forgotten": { namespace: "", scaler: "other" },
-  "replicas.changed": { namespace: "", scaler: "", target: "", from: 0, to: 1, reason: "", message: "" },
-  "report.lost": { namespace: "", scaler: "", error: undefined },
-  "reconcile.finished": { outcome: "done", seconds: 0, error: undefined },
-  "request.made": { to: "kubernetes", verb: "", resource: "", outcome: "", seconds: 0 },
-  "watch.restarted": { resource: "", error: undefined },
-};
-
-async function metricsPage(): Promise<string> {
-  const ofRoles = await metricRows(
-    createPrometheus({ version, role: "", maxWaitSeconds: 30 }, async () => ({
-      ready: 0,
-      unsettled: 0,
-      deadLetters: 0,
-    })),
-  );
-  const ofOperator = await metricRows(createOperatorMetrics(version, []));
-  return page(
-    "# Metrics",
-    "`GET /metrics` on the admin port answers in the text format of Prometheus. Durations are in seconds. No label holds a " +
-      "username or the name of a metric that a client chose. `millrace_queue_messages` is there in processes that see " +
-      "the broker, and `millrace_broker_disconnections_total` where that is RabbitMQ. Beside these there are the `process_` and `nodejs_` metrics of `prom-client`.",
-    table(["Name", "Type", "Labels", "What it is"], ofRoles),
-    "## The operator",
-    "The operator has these in their place. `namespace` and `scaler` name a QueueScaler; its series are gone with it. A figure that is not known is missing.",
-    table(["Name", "Type", "Labels", "What it is"], ofOperator),
-  );
-}
-
-async function metricRows({ emit, metrics }: Prometheus): Promise<readonly (readonly string[])[]> {
-  for (const name of Object.keys(signals) as SignalName[]) emit(name, signals[name]);
-  const { text } = await metrics();
-  return Array.from(text.matchAll(/^# HELP (millrace_\w+) (.*)$/gm), ([, name = "", help = ""]) => {
-    const type = new RegExp(`^# TYPE ${name} (\\w+)$`, "m").exec(text)?.[1] ?? "";
-    return [`\`${name}\``, type, labelsOf(name, text), help];
-  });
-}
-
 /** What of a schema the reference shows. */
 interface FieldSchema {
   readonly description?: string;
@@ -250,13 +149,6 @@ function queueScalerPage(): string {
       "there is `ManualScale`, while a number that somebody else has set stays, and the reason of `Ready` where nothing could be decided.",
     table(["Reason", "It means"], rows),
   );
-}
-
-function labelsOf(name: string, text: string): string {
-  const series = new RegExp(`^${name}(?:_bucket)?\\{(.*)\\} `, "m").exec(text)?.[1] ?? "";
-  const labels = Array.from(series.matchAll(/(\w+)="/g), ([, label = ""]) => label);
-  const own = labels.filter((label) => label !== "le");
-  return own.length === 0 ? "none" : own.map((label) => `\`${label}\``).join(", ");
 }
 
 const execute = promisify(execFile);
