@@ -2,8 +2,8 @@ import type { Builder } from "@grafana/grafana-foundation-sdk/cog";
 import type { Panel } from "@grafana/grafana-foundation-sdk/dashboard";
 import { BytesIEC, Number as Plain, PercentUnit, Seconds } from "@grafana/grafana-foundation-sdk/units";
 import { thresholds } from "./objectives.ts";
-import { graph } from "./panels.ts";
-import { chosen, ofRoles, rate, sum } from "./series.ts";
+import { graph, timeline } from "./panels.ts";
+import { chosen, max, ofRoles, rate, sum } from "./series.ts";
 
 const legend = "{{instance}}";
 
@@ -57,3 +57,21 @@ export function processPanels(...roles: readonly string[]): readonly (readonly B
     ],
   ];
 }
+
+/** `more` is the dashboard that tells more of it; none on that one itself. */
+export const leaderTimeline = (more?: "operator"): Builder<Panel> =>
+  timeline({
+    title: "Leader",
+    description: "Which process of the operator leads; the others stand by.",
+    unit: Plain,
+    queries: [
+      {
+        expr: max(chosen("millrace_operator_leading"), "namespace", "instance"),
+        legend: "{{namespace}} {{instance}}",
+      },
+    ],
+    none: "no operator",
+    words: { 0: { text: "stands by", color: "gray" }, 1: { text: "leads", color: "green" } },
+    alerts: ["MillraceOperatorNoLeader"],
+    ...(more === undefined ? {} : { more }),
+  });

@@ -8,9 +8,9 @@ import {
 } from "@grafana/grafana-foundation-sdk/units";
 import { dashboardOf } from "../layout.ts";
 import { thresholds } from "../objectives.ts";
-import { graph, stat, timeline } from "../panels.ts";
-import { processPanels } from "../process-panels.ts";
-import { chosen, count, max, increase, ofScaler, quantiles, rate, sum } from "../series.ts";
+import { graph, stat } from "../panels.ts";
+import { leaderTimeline, processPanels } from "../process-panels.ts";
+import { count, increase, ofScaler, quantiles, rate, sum } from "../series.ts";
 import * as vital from "../vital-signs.ts";
 import { decisions } from "./operator-decisions.ts";
 
@@ -80,20 +80,7 @@ const well = [
 
 const process = [
   [
-    timeline({
-      title: "Leader",
-      description: "Which process leads; the others stand by.",
-      unit: Plain,
-      queries: [
-        {
-          expr: max(chosen("millrace_operator_leading"), "namespace", "instance"),
-          legend: "{{namespace}} {{instance}}",
-        },
-      ],
-      none: "no operator",
-      words: { 0: { text: "stands by", color: "gray" }, 1: { text: "leads", color: "green" } },
-      alerts: ["MillraceOperatorNoLeader"],
-    }),
+    leaderTimeline(),
     graph({
       title: "Passes",
       description: "Passes in a second, by outcome.",

@@ -2,7 +2,8 @@ import type { Dashboard } from "@grafana/grafana-foundation-sdk/dashboard";
 import { EventsPerSecond, Number as Plain, Seconds } from "@grafana/grafana-foundation-sdk/units";
 import { dashboardOf } from "../layout.ts";
 import { budgetOf, burns, type Objective, objectives, thresholds } from "../objectives.ts";
-import { graph, timeline } from "../panels.ts";
+import { graph } from "../panels.ts";
+import { leaderTimeline } from "../process-panels.ts";
 import {
   backlog,
   chosen,
@@ -221,21 +222,7 @@ const processes = [
       showThresholds: true,
       alerts: ["MillraceRestarting"],
     }),
-    timeline({
-      title: "Leader",
-      description: "Which process of the operator leads.",
-      unit: Plain,
-      queries: [
-        {
-          expr: max(chosen("millrace_operator_leading"), "namespace", "instance"),
-          legend: "{{namespace}} {{instance}}",
-        },
-      ],
-      none: "no operator",
-      words: { 0: { text: "stands by", color: "gray" }, 1: { text: "leads", color: "green" } },
-      alerts: ["MillraceOperatorNoLeader"],
-      more: "operator",
-    }),
+    leaderTimeline("operator"),
   ],
 ];
 

@@ -1,7 +1,7 @@
 /** @import uPlot from "uplot" */
 import { askAll, problemShown } from "./ask.js";
 import { byId, element } from "./element.js";
-import { colorOf, Frame } from "./frame.js";
+import { axisStyle, colorOf, Frame } from "./frame.js";
 import { Plot } from "./plot.js";
 import { si, whole } from "./shown.js";
 import { nothing } from "./table.js";
@@ -129,12 +129,7 @@ export class Days {
   #makePlot(width) {
     const periods = this.#periods();
     const bars = Plot.paths.bars?.({ size: [0.7, 48], radius: 0.1 });
-    const axis = {
-      stroke: () => colorOf("--quiet"),
-      font: "12px system-ui, sans-serif",
-      grid: { stroke: () => colorOf("--grid"), width: 1 },
-      ticks: { show: false },
-    };
+    const axis = axisStyle();
     return new Plot(
       {
         width,

@@ -120,3 +120,11 @@ export function makeLegend(lines) {
   const show = (texts) => values.forEach((value, at) => say(value, texts[at] ?? ""));
   return { root, show };
 }
+
+/** What the axes of all charts have in common. */
+export const axisStyle = () => ({
+  stroke: () => colorOf("--quiet"),
+  font: "12px system-ui, sans-serif",
+  grid: { stroke: () => colorOf("--grid"), width: 1 },
+  ticks: { show: false },
+});

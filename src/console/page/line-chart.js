@@ -1,6 +1,6 @@
 /** @import uPlot from "uplot" */
 /** @import { Snapshot } from "../snapshot.ts" */
-import { colorOf, Frame, makeLegend } from "./frame.js";
+import { axisStyle, colorOf, Frame, makeLegend } from "./frame.js";
 import { element } from "./element.js";
 import { Plot } from "./plot.js";
 import { timeOf } from "./shown.js";
@@ -97,12 +97,7 @@ export class LineChart {
   #makePlot(width) {
     const { lines, show, steps } = this.#options;
     const stepped = Plot.paths.stepped?.({ align: 1 });
-    const axis = {
-      stroke: () => colorOf("--quiet"),
-      font: "12px system-ui, sans-serif",
-      grid: { stroke: () => colorOf("--grid"), width: 1 },
-      ticks: { show: false },
-    };
+    const axis = axisStyle();
     return new Plot(
       {
         width,

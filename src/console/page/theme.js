@@ -1,18 +1,25 @@
 const KEPT_AS = "millrace.theme";
 const themes = ["system", "light", "dark"];
+const systemIsDark = matchMedia("(prefers-color-scheme: dark)");
 
+let choice = kept();
 /** Loaded ahead of the first paint, so that the page is never shown in a theme that was not chosen. */
-document.documentElement.dataset["theme"] = chosen();
+show();
 
 /** @returns {string} */
-function chosen() {
+function kept() {
   try {
-    const kept = localStorage.getItem(KEPT_AS) ?? "";
-    return themes.includes(kept) ? kept : "system";
+    const name = localStorage.getItem(KEPT_AS) ?? "";
+    return themes.includes(name) ? name : "system";
   } catch {
     // Storage may be forbidden; the choice then holds until the page is left.
     return "system";
   }
+}
+
+function show() {
+  const system = systemIsDark.matches ? "dark" : "light";
+  document.documentElement.dataset["theme"] = choice === "system" ? system : choice;
 }
 
 /**
@@ -20,15 +27,19 @@ function chosen() {
  * @param {() => void} changed called whenever the colours are others
  */
 export function offerThemes(select, changed) {
-  select.value = document.documentElement.dataset["theme"] ?? "system";
+  select.value = choice;
   select.addEventListener("change", () => {
-    document.documentElement.dataset["theme"] = select.value;
+    choice = select.value;
+    show();
     try {
-      localStorage.setItem(KEPT_AS, select.value);
+      localStorage.setItem(KEPT_AS, choice);
     } catch {
       // See above.
     }
     changed();
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", changed);
+  systemIsDark.addEventListener("change", () => {
+    show();
+    changed();
+  });
 }
