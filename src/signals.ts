@@ -39,6 +39,7 @@ export interface Signals {
     readonly seconds: number;
   };
   "collector.opened": { readonly load: () => CollectorLoad };
+  "console.opened": { readonly load: () => { readonly pages: number } };
   "worker.opened": { readonly queue: ProjectionName; readonly load: () => WorkerLoad };
   "request.failed": { readonly route: string; readonly error: unknown };
   "events.rejected": { readonly events: number };

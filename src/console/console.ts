@@ -94,13 +94,18 @@ function serveFigures(scope: FastifyInstance, parts: ConsoleParts, settings: Con
 
   const failed = (error: unknown) => emit("request.failed", { route: "/console/live", error });
   const streams = new LiveStreams(new Sampler({ processes, hasOperator, failed }));
+  emit("console.opened", { load: () => ({ pages: streams.open }) });
   scope.addHook("preClose", (done) => {
     streams.end();
     done();
   });
-  // Not counted as a request: it takes as long as the page is open.
-  scope.get("/console/live", { schema: liveRoute, exposeHeadRoute: false }, (_request, reply) =>
-    streams.add(reply),
+  // One that is taken is not counted as a request: it takes as long as the page is open.
+  const onRefusal = (request: FastifyRequest, reply: FastifyReply, done: () => void): void =>
+    reply.statusCode === 200 ? done() : onResponse(request, reply, done);
+  scope.get(
+    "/console/live",
+    { schema: liveRoute, exposeHeadRoute: false, onResponse: onRefusal },
+    (_request, reply) => streams.add(reply),
   );
 }
 

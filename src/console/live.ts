@@ -24,6 +24,10 @@ export class LiveStreams {
     this.#sampler = sampler;
   }
 
+  get open(): number {
+    return this.#open.size;
+  }
+
   /**
    * Takes the reply over until its connection or this ends.
    * @throws MillraceError OVERLOADED where too many are open.

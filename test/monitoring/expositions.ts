@@ -23,6 +23,7 @@ export function createExpositions(): Expositions {
   standalone.emit("collector.opened", {
     load: () => ({ requests: 1, bytes: 100, bytesLimit: 1000, messages: 1 }),
   });
+  standalone.emit("console.opened", { load: () => ({ pages: 1 }) });
   for (const queue of projectionNames) {
     standalone.emit("worker.opened", {
       queue,

@@ -188,6 +188,14 @@ const reads = [
       queries: quantiles(REQUEST, { by: ["route"], matchers: [QUERY] }),
       none: "no requests",
     }),
+    graph({
+      title: "Open pages of the console",
+      description:
+        "Each has a live connection to a query server, which keeps 100 at most and answers 503 to more.",
+      unit: Plain,
+      queries: [{ expr: sum(chosen("millrace_console_pages"), "instance"), legend: "{{instance}}" }],
+      none: "no console",
+    }),
   ],
 ];
 

@@ -2,6 +2,7 @@ import type { ProjectionName } from "../../domain/projection.ts";
 import type { Backlog } from "../../ports/broker.ts";
 import { backlogMetrics, brokerMetrics } from "./broker-metrics.ts";
 import { collectorMetrics } from "./collector-metrics.ts";
+import { consoleMetrics } from "./console-metrics.ts";
 import { type Build, createRegistry, type Prometheus, prometheusOf } from "./process-metrics.ts";
 import { sweeperMetrics } from "./sweeper-metrics.ts";
 import { tracingMetrics } from "./tracing-metrics.ts";
@@ -22,6 +23,7 @@ export function createPrometheus(
   return prometheusOf(registry, {
     ...collectorMetrics(registry),
     ...brokerMetrics(registry),
+    ...consoleMetrics(registry),
     ...workerMetrics(registry, settings.maxWaitSeconds),
     ...sweeperMetrics(registry),
     ...tracingMetrics(registry),
