@@ -73,7 +73,12 @@ function medianRound<R extends Rated>(results: readonly R[]): R {
   return sorted[Math.floor(sorted.length / 2)] as R;
 }
 
-/** Of an even number, the greater of the two in the middle. */
+/** The middle one; of an even number, the greater of the two. */
 export function median<T>(items: readonly T[], figure: (item: T) => number): number {
-  return items.map(figure).toSorted((a, b) => a - b)[Math.floor(items.length / 2)] ?? Number.NaN;
+  return quantile(items, 0.5, figure);
+}
+
+/** The one below which that share of the others is. */
+export function quantile<T>(items: readonly T[], share: number, figure: (item: T) => number): number {
+  return items.map(figure).toSorted((a, b) => a - b)[Math.floor(items.length * share)] ?? Number.NaN;
 }
