@@ -1,4 +1,4 @@
-import { type SettingName, settings } from "../src/config.ts";
+import { type SettingName, settings } from "../src/settings.ts";
 import type { Declaration } from "./template/values.ts";
 
 /** Settings that the chart decides, those of one role alone, and those of the embedded broker and store, which are not used in a cluster. */

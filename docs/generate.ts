@@ -8,7 +8,7 @@ import { conditionMeanings, conditionTypes, queueScalerStatus } from "../operato
 import { dashboardsPage } from "./dashboards-page.ts";
 import { metricsPage } from "./metrics-page.ts";
 import { page, table } from "./page.ts";
-import { flagOf, settingNames, settings, variableOf } from "../src/config.ts";
+import { flagOf, settingNames, settings, variableOf } from "../src/settings.ts";
 import { type ErrorCode, errorTable, MillraceError } from "../src/errors.ts";
 import { problemOf } from "../src/http/problem.ts";
 

@@ -9,7 +9,7 @@ import { createBrokerFigures } from "./rabbitmq.ts";
 import { steadyClock, systemClock } from "../src/adapters/clock.ts";
 import { createOperatorMetrics } from "../src/adapters/telemetry/operator-metrics.ts";
 import { createLogger, createLogSubscriber } from "../src/adapters/telemetry/pino.ts";
-import { type Config, variableOf } from "../src/config.ts";
+import { type Config, variableOf } from "../src/settings.ts";
 import type { OperatorDecisions } from "../src/console/snapshot.ts";
 import { MillraceError } from "../src/errors.ts";
 import { version } from "../src/version.ts";

@@ -13,7 +13,7 @@ import { createPrometheus } from "./adapters/telemetry/prometheus.ts";
 import { openTracing } from "./adapters/telemetry/tracing.ts";
 import type { Variables } from "./adapters/telemetry/tracing-settings.ts";
 import { createCollector } from "./collector/server.ts";
-import { type Config, variableOf } from "./config.ts";
+import { type Config, variableOf } from "./settings.ts";
 import { serveConsole } from "./console/console.ts";
 import type { LendDeadLetters } from "./console/dead-letters.ts";
 import { Processes } from "./console/processes.ts";

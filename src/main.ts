@@ -6,15 +6,8 @@ import { type Action, listText, type Selection, select, settle, showText } from 
 import { newWriteKey } from "./commands/key.ts";
 import { send, sendDefaults } from "./commands/send.ts";
 import { allRoles, compose, openBroker, type Role } from "./compose.ts";
-import {
-  type Config,
-  flagOf,
-  readConfig,
-  type SettingName,
-  settingNames,
-  settings,
-  variableOf,
-} from "./config.ts";
+import { readConfig } from "./config.ts";
+import { type Config, flagOf, type SettingName, settingNames, settings, variableOf } from "./settings.ts";
 import { type ProjectionName, projectionNames } from "./domain/projection.ts";
 import { MillraceError } from "./errors.ts";
 import type { Broker, DeadLetter } from "./ports/broker.ts";

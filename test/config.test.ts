@@ -4,15 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, describe, expect, test } from "vitest";
-import {
-  flagOf,
-  readConfig,
-  type SettingName,
-  settingNames,
-  settings,
-  shownConfig,
-  variableOf,
-} from "../src/config.ts";
+import { readConfig, shownConfig } from "../src/config.ts";
+import { flagOf, type SettingName, settingNames, settings, variableOf } from "../src/settings.ts";
 import { MillraceError } from "../src/errors.ts";
 import { childEnvironment, millraceBin } from "./flow/standalone.ts";
 

@@ -1,6 +1,6 @@
 import { type App, Chart } from "cdk8s";
 import type { EnvVar, ServiceAccount } from "kubernetes-types/core/v1.d.ts";
-import { type SettingName, variableOf } from "../../src/config.ts";
+import { type SettingName, variableOf } from "../../src/settings.ts";
 import { OPERATOR } from "./components.ts";
 import { leaseName, operatorIsConfined, operatorRights } from "./operator-rights.ts";
 import { roleWorkload } from "./role.ts";

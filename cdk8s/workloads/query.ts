@@ -3,7 +3,7 @@ import { COLLECTOR_PORT, writeKeyHashes } from "./collector.ts";
 import { ADMIN_PORT, adminNames, components, OPERATOR } from "./components.ts";
 import { brokerEnv } from "./rabbitmq.ts";
 import { roleWorkload } from "./role.ts";
-import { variableOf } from "../../src/config.ts";
+import { variableOf } from "../../src/settings.ts";
 import { nameOf } from "../names.ts";
 import { choose, type Expression, more, text } from "../template/expression.ts";
 import { when } from "../template/tree.ts";

@@ -1,7 +1,7 @@
 import type { App } from "cdk8s";
 import { Chart } from "cdk8s";
 import type { ConfigMap } from "kubernetes-types/core/v1.d.ts";
-import { variableOf } from "../../src/config.ts";
+import { variableOf } from "../../src/settings.ts";
 import { metadata, nameOf } from "../names.ts";
 import { digits, Expression, joined, Named } from "../template/expression.ts";
 import { Manifest } from "../template/manifest.ts";

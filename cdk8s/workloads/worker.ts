@@ -1,5 +1,5 @@
 import { type App, Chart } from "cdk8s";
-import { variableOf } from "../../src/config.ts";
+import { variableOf } from "../../src/settings.ts";
 import { workerComponents as components } from "./components.ts";
 import { queueScaler } from "./queue-scaler.ts";
 import { roleWorkload } from "./role.ts";

@@ -1,5 +1,6 @@
 import { aligned } from "./aligned.ts";
-import { type Config, settings, shownConfig, variableOf } from "../config.ts";
+import { shownConfig } from "../config.ts";
+import { type Config, settings, variableOf } from "../settings.ts";
 
 /** The effective settings as a table: variable, value, and what it is for. Secrets that were set are ***. */
 export function configTable(config: Config): string {

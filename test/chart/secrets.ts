@@ -1,4 +1,4 @@
-import { settingNames, settings, variableOf } from "../../src/config.ts";
+import { settingNames, settings, variableOf } from "../../src/settings.ts";
 import { containersOf, type KubernetesObject, secretsOf, workloadsOf } from "./objects.ts";
 
 /** Secrets in sight: in what everyone who may read a workload reads. */

@@ -1,4 +1,5 @@
-import { readConfig, type SettingName, settingNames, variableOf } from "../../src/config.ts";
+import { readConfig } from "../../src/config.ts";
+import { type SettingName, settingNames, variableOf } from "../../src/settings.ts";
 import { projectionNames } from "../../src/domain/projection.ts";
 import {
   type Container,

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { systemClock } from "../../src/adapters/clock.ts";
 import { openEmbeddedStore } from "../../src/adapters/embedded/store.ts";
-import { flagOf, settingNames, settings } from "../../src/config.ts";
+import { flagOf, settingNames, settings } from "../../src/settings.ts";
 import { encodeRows, rowsOf } from "../../src/domain/envelope.ts";
 import { hourlyLog } from "../../src/domain/hourly-log.ts";
 import { type ProjectionName, projectionNames } from "../../src/domain/projection.ts";

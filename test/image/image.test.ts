@@ -6,7 +6,8 @@ import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import lock from "../../package-lock.json" with { type: "json" };
 import packageFacts from "../../package.json" with { type: "json" };
-import { readConfig, settings } from "../../src/config.ts";
+import { readConfig } from "../../src/config.ts";
+import { settings } from "../../src/settings.ts";
 import { childEnvironment, type Exit } from "../flow/standalone.ts";
 import { copiesOf, pairsOf, readCompose, restsOf, root, stagesOf, textOf } from "./files.ts";
 

@@ -1,0 +1,209 @@
+import { choice, integer, type Kind, list, matching, port, url } from "./setting-kinds.ts";
+
+export interface Setting<T> extends Kind<T> {
+  readonly default: T;
+  readonly sentence: string;
+  readonly secret: boolean;
+}
+
+const setting = <T>(kind: Kind<T>, fallback: T, sentence: string): Setting<T> => ({
+  ...kind,
+  default: fallback,
+  sentence,
+  secret: false,
+});
+const secret = <T>(kind: Kind<T>, fallback: T, sentence: string): Setting<T> => ({
+  ...setting(kind, fallback, sentence),
+  secret: true,
+});
+
+const MIB = 1024 * 1024;
+const HOUR_MS = 3_600_000;
+
+/** Every setting once. `collectorPort` is the variable MILLRACE_COLLECTOR_PORT and the flag --collector-port. */
+export const settings = {
+  host: setting(
+    matching(/^[\w.:-]+$/, "an address to listen on"),
+    "127.0.0.1",
+    "Address that every server listens on.",
+  ),
+  collectorPort: setting(port, 3000, "Port of the collector."),
+  queryPort: setting(port, 3001, "Port of the query API."),
+  adminPort: setting(port, 9090, "Port of /metrics, /healthz and /readyz."),
+  brokerUrl: secret(
+    url(/^(embedded:|amqps?:\/\/\S+)$/, "'embedded:', or amqp:// or amqps:// with a host"),
+    "embedded:",
+    "Where the broker is; RabbitMQ's virtual host is the path.",
+  ),
+  brokerManagementUrl: secret(
+    url(/^(|https?:\/\/\S+)$/, "http:// or https:// with a host"),
+    "",
+    "RabbitMQ's management API, which tells how much is in a queue; by default port 15672 (15671 with TLS) of the broker's host, with the broker's credentials.",
+  ),
+  storeUrl: secret(
+    matching(
+      /^(embedded:|mongodb(\+srv)?:\/\/\S+)$/,
+      "'embedded:', or mongodb:// or mongodb+srv:// with a host",
+    ),
+    "embedded:",
+    "Where the store is; MongoDB's database is the path, 'millrace' by default.",
+  ),
+  storePoolSize: setting(integer(1, 1000), 10, "Most connections of one process to MongoDB."),
+  storeTimeoutMs: setting(
+    integer(100, 600_000),
+    10_000,
+    "Longest time that one operation of MongoDB may take, with the search for a server, in milliseconds.",
+  ),
+  dataDir: setting(matching(/./, "a folder"), "./data", "Folder of the embedded broker's and store's files."),
+
+  eventMaxBytes: setting(integer(256, 16 * MIB), 64 * 1024, "Longest body of POST /event, in bytes."),
+  batchMaxBytes: setting(
+    integer(1024, 16 * MIB),
+    5 * MIB,
+    "Longest body of POST /events, in bytes, before and after inflation.",
+  ),
+  batchMaxEvents: setting(integer(1, 100_000), 10_000, "Most events in one POST /events."),
+  unknownFields: setting(
+    choice("reject", "ignore"),
+    "reject",
+    "Whether an event with a field that is not known is rejected, or taken without that field.",
+  ),
+  maxFutureMs: setting(
+    integer(0, 720 * HOUR_MS),
+    24 * HOUR_MS,
+    "How far ahead of this clock an event's timestamp may be, in milliseconds.",
+  ),
+  messageMaxEvents: setting(
+    integer(1, 100_000),
+    1000,
+    "How many events the collector groups into one message before it starts the next; one request is never split.",
+  ),
+  unconfirmedMaxBytes: setting(
+    integer(MIB, 4096 * MIB),
+    8 * MIB,
+    "Bytes of requests in hand (arriving, or not yet confirmed by the broker) above which the answer is 503.",
+  ),
+  confirmTimeoutMs: setting(
+    integer(100, 600_000),
+    5000,
+    "Longest wait for a publisher confirm, in milliseconds, before the answer is 503.",
+  ),
+  requestTimeoutMs: setting(
+    integer(100, 600_000),
+    30_000,
+    "Longest time a request may take to arrive, in milliseconds, before its connection is closed.",
+  ),
+  writeKeyHashes: secret(
+    list(/^[0-9a-f]{64}$/, "SHA-256 hashes in lower-case hexadecimal"),
+    [] as readonly string[],
+    "Hashes of the keys that may write (see `millrace key`); without any, anyone may.",
+  ),
+  corsOrigins: setting(
+    list(/^(\*|https?:\/\/[^\s/]+)$/, "origins such as https://example.org, or *"),
+    [] as readonly string[],
+    "Origins whose pages may post events; with any, `text/plain` bodies are read as JSON too.",
+  ),
+  rateLimitPerSecond: setting(
+    integer(0, 1_000_000),
+    0,
+    "Requests a second that one write key (or address, without keys) may make of one collector; 0 for no limit.",
+  ),
+
+  maxWaitSeconds: setting(
+    integer(1, 86_400),
+    30,
+    "The objective that lateness is told by: no event should wait longer from its acceptance to the store, in seconds.",
+  ),
+  prefetch: setting(integer(1, 10_000), 256, "Most unsettled deliveries that a worker holds."),
+  maxAttempts: setting(integer(1, 1000), 20, "Attempts after which a delivery becomes a dead letter."),
+  retryDelayMs: setting(
+    integer(1, HOUR_MS),
+    1000,
+    "Wait before the second attempt, in milliseconds; it doubles with each further one, up to a minute.",
+  ),
+  knownNames: setting(
+    integer(0, 10_000_000),
+    100_000,
+    "Usernames that the accountName worker keeps in memory.",
+  ),
+  dedupWindowMs: setting(
+    integer(60_000, 720 * HOUR_MS),
+    24 * HOUR_MS,
+    "How long event ids and message ids are remembered, in milliseconds.",
+  ),
+  keepDays: setting(integer(1, 3650), 30, "Days that are kept as days before they are merged into months."),
+  sweepIntervalMs: setting(
+    integer(100, HOUR_MS),
+    10_000,
+    "Pause between two rounds of expiry and month merge, in milliseconds.",
+  ),
+  backlogMaxBytes: setting(
+    integer(MIB, 2 ** 50),
+    4096 * MIB,
+    "Size of the embedded broker's file, in bytes, above which it refuses messages.",
+  ),
+
+  operatorNamespaces: setting(
+    list(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, "namespaces"),
+    [] as readonly string[],
+    "Namespaces whose QueueScalers the operator works on; without any, all of them.",
+  ),
+  operatorLeaseNamespace: setting(
+    matching(/^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$/, "a namespace"),
+    "",
+    "Namespace of the Lease by which one of several operators leads; by default that of the pod.",
+  ),
+  operatorLeaseName: setting(
+    matching(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, "a name"),
+    "millrace-operator",
+    "Name of that Lease; operators that share it work in turn.",
+  ),
+
+  console: setting(
+    choice("on", "off"),
+    "on",
+    "Whether the query API serves the live page, and with it dead letters and test events.",
+  ),
+  consoleSources: setting(
+    list(
+      /^(collector|query|sweeper|accountName|distinctName|hourlyLog|operator)=[\w.-]+:\d{1,5}$/,
+      "role=host:port, each the admin port of a role",
+    ),
+    [] as readonly string[],
+    "Where that page reads its figures; a host may have many addresses. Standalone reads its own.",
+  ),
+  collectorUrl: setting(
+    url(/^(|https?:\/\/\S+)$/, "http:// or https:// with a host"),
+    "",
+    "Collector that the page's test events are passed on to; standalone has its own.",
+  ),
+  queryMaxRows: setting(integer(1, 10_000), 1000, "Most rows in one answer of the query API."),
+  drainTimeoutMs: setting(
+    integer(0, 600_000),
+    10_000,
+    "Longest time between SIGTERM and exit, in milliseconds, in which work in hand is finished.",
+  ),
+  logLevel: setting(
+    choice("debug", "info", "warn", "error"),
+    "info",
+    "Least severe log line that is written.",
+  ),
+  logFormat: setting(
+    choice("auto", "json", "pretty"),
+    "auto",
+    "Form of the log: pretty on a terminal and JSON elsewhere with auto.",
+  ),
+} as const;
+
+type Settings = typeof settings;
+export type SettingName = keyof Settings;
+export type Config = { readonly [K in SettingName]: Settings[K] extends Setting<infer T> ? T : never };
+
+export const settingNames = Object.keys(settings) as SettingName[];
+
+export function variableOf(name: SettingName): string {
+  return `MILLRACE_${name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+}
+export function flagOf(name: SettingName): string {
+  return `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
