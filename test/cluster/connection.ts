@@ -2,6 +2,8 @@ import type { Namespace } from "./install.ts";
 
 /** A new pod is known to whoever enforces the policies after a moment: a refusal before that says nothing. */
 const TRY_MS = 10_000;
+/** A connection that comes about at times is waited for longer: where all nodes have too much to do, a try may end unanswered. */
+const UNSETTLED_MS = 40_000;
 /** So many tries in a row that end alike are how it is; one among others is a moment of the network's own changes. */
 const ALIKE = 8;
 
@@ -22,7 +24,8 @@ const say = (what) => { console.log(what); process.exit(0); };
     const last = ends.slice(-${ALIKE});
     const open = last.filter((end) => end === "connected").length;
     if (open === ${ALIKE}) return say("connected");
-    if (Date.now() - begun < ${TRY_MS} || ends.length < ${ALIKE}) return setTimeout(attempt, 100);
+    const long = open === 0 ? ${TRY_MS} : ${UNSETTLED_MS};
+    if (Date.now() - begun < long || ends.length < ${ALIKE}) return setTimeout(attempt, 100);
     say(open === 0 ? how : "unsettled: " + last.join(", "));
   };
   socket.once("connect", () => ended("connected"));
