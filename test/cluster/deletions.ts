@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Random } from "../fault/random.ts";
-import { componentOf, type Namespace, readySinceMs } from "./install.ts";
+import { componentOf, isReady, type Namespace, type Pod, readySinceMs } from "./install.ts";
 
-/** What all others depend on, and how long it is left alone: else the whole would never be up at once. */
+/** What all others depend on: left alone until these, and a collector, have been up together for so long, in which events are taken. */
 const servers = ["rabbitmq", "mongodb"];
 const REST_MS = 15_000;
+/** Most of the pods that are down at a time: on a slow machine they take as long to be up again as to delete all of them. */
+const MOST_DOWN = 0.25;
 /** By force is as a node that dies: the container gets no time to end. */
 type How = "kindly" | "by force";
 
@@ -19,9 +21,11 @@ export async function deletePods(
   while (!stop.aborted) {
     await sleep(random.integer(1000, 3000), undefined, { signal: stop }).catch(() => undefined);
     if (stop.aborted) break;
-    const rested = Date.now() - REST_MS;
     const all = await namespace.pods();
-    const up = all.filter((pod) => !servers.includes(componentOf(pod)) || readySinceMs(pod) < rested);
+    if (all.filter((pod) => !isReady(pod)).length > all.length * MOST_DOWN) continue;
+    const taking = Math.max(...["collector", ...servers].map((component) => upSinceMs(all, component)));
+    const rested = taking < Date.now() - REST_MS;
+    const up = all.filter((pod) => rested || !servers.includes(componentOf(pod)));
     // Each has its turn the sooner the fewer it has had.
     const fewest = (pod: (typeof up)[number]) => done[componentOf(pod)] ?? Number.POSITIVE_INFINITY;
     const least = Math.min(...up.map(fewest));
@@ -35,4 +39,9 @@ export async function deletePods(
     console.log(`deleted ${how}: ${victim.metadata.name}`);
   }
   return done;
+}
+
+/** When the first of its pods that are ready became so; infinite where none is. */
+function upSinceMs(pods: readonly Pod[], component: string): number {
+  return Math.min(...pods.filter((pod) => componentOf(pod) === component).map(readySinceMs));
 }

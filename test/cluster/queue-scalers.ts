@@ -30,6 +30,7 @@ export async function leaderOf(
 }
 
 export interface ScalerEvent {
+  readonly eventTime: string;
   readonly reason: string;
   readonly note: string;
   readonly reportingInstance: string;
