@@ -2,16 +2,23 @@ import type { Namespace } from "./install.ts";
 
 /** A new pod is known to whoever enforces the policies after a moment: a refusal before that says nothing. */
 const TRY_MS = 10_000;
-/** A connection that comes about at times is waited for longer: where all nodes have too much to do, a try may end unanswered. */
-const UNSETTLED_MS = 40_000;
+/** One that should come about, or does so at times, is waited for longer: where all nodes have too much to do, this takes its time. */
+const PATIENCE_MS = 40_000;
 /** So many tries in a row that end alike are how it is; one among others is a moment of the network's own changes. */
 const ALIKE = 8;
+
+type Wanted = "connected" | "kept out";
+export interface Place {
+  readonly host: string;
+  readonly port: number;
+  readonly wanted: Wanted;
+}
 
 /**
  * Says in its log when a connection came about, and last how it is: "connected" once that has settled, at any time, and
  * else after all of the time how the last tries ended.
  */
-const program = (host: string, port: number): string => `
+const program = (host: string, port: number, wanted: Wanted): string => `
 const begun = Date.now();
 const ends = [];
 const say = (what) => { console.log(what); process.exit(0); };
@@ -24,7 +31,7 @@ const say = (what) => { console.log(what); process.exit(0); };
     const last = ends.slice(-${ALIKE});
     const open = last.filter((end) => end === "connected").length;
     if (open === ${ALIKE}) return say("connected");
-    const long = open === 0 ? ${TRY_MS} : ${UNSETTLED_MS};
+    const long = open > 0 || ${wanted === "connected"} ? ${PATIENCE_MS} : ${TRY_MS};
     if (Date.now() - begun < long || ends.length < ${ALIKE}) return setTimeout(attempt, 100);
     say(open === 0 ? how : "unsettled: " + last.join(", "));
   };
@@ -39,8 +46,7 @@ export async function tryConnection(
   from: Namespace,
   labels: Readonly<Record<string, string>>,
   image: string,
-  host: string,
-  port: number,
+  { host, port, wanted }: Place,
 ): Promise<string> {
   const name = `try-${port}-${Math.random().toString(36).slice(2, 8)}`;
   const pod = {
@@ -55,7 +61,7 @@ export async function tryConnection(
         {
           name: "try",
           image,
-          command: ["node", "--eval", program(host, port)],
+          command: ["node", "--eval", program(host, port, wanted)],
           securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } },
         },
       ],

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, test } from "vitest";
-import { tryConnection } from "./connection.ts";
+import { type Place, tryConnection } from "./connection.ts";
 import { Namespace } from "./install.ts";
 
 export interface Installed {
@@ -35,26 +35,31 @@ export function policyTests(installed: () => Installed): void {
     "app.kubernetes.io/instance": "millrace",
     "app.kubernetes.io/component": component,
   });
-  const within = async (labels: Readonly<Record<string, string>>, host: string, port: number) =>
-    tryConnection(installed().millrace, labels, installed().image, host, port);
+  const from = async (namespace: Namespace, labels: Readonly<Record<string, string>>, place: Place) =>
+    tryConnection(namespace, labels, installed().image, place);
+  const reaching = async (component: string, host: string, port: number) =>
+    from(installed().millrace, as(component), { host, port, wanted: "connected" });
+  const keptOut = async (component: string, host: string, port: number) =>
+    from(installed().millrace, as(component), { host, port, wanted: "kept out" });
 
   test.concurrent.for(closed)(
     "a pod of another namespace cannot reach %s",
     { timeout },
     async ([, host, port], { expect }) => {
-      expect(await tryConnection(stranger, {}, installed().image, host, port)).toMatch(KEPT_OUT);
+      expect(await from(stranger, {}, { host, port, wanted: "kept out" })).toMatch(KEPT_OUT);
     },
   );
 
   test.concurrent("but it reaches the collector, which is there for it", { timeout }, async ({ expect }) => {
-    const host = "millrace-collector.millrace";
-    expect(await tryConnection(stranger, {}, installed().image, host, 3000)).toBe("connected");
+    const place = { host: "millrace-collector.millrace", port: 3000, wanted: "connected" } as const;
+    expect(await from(stranger, {}, place)).toBe("connected");
   });
 
   test.concurrent.for(closed)(
     "a pod of the same namespace without a part in the system cannot reach %s",
     { timeout },
-    async ([, host, port], { expect }) => expect(await within({}, host, port)).toMatch(KEPT_OUT),
+    async ([, host, port], { expect }) =>
+      expect(await from(installed().millrace, {}, { host, port, wanted: "kept out" })).toMatch(KEPT_OUT),
   );
 
   test.concurrent("the query API's pods reach all that its live page is about", { timeout }, async ({
@@ -67,29 +72,29 @@ export function policyTests(installed: () => Installed): void {
       ["millrace-collector.millrace", 3000],
       ["millrace-operator-admin.millrace", 9090],
     ] as const;
-    const tried = open.map(async ([host, port]) => [host, port, await within(as("query"), host, port)]);
+    const tried = open.map(async ([host, port]) => [host, port, await reaching("query", host, port)]);
     expect(await Promise.all(tried)).toEqual(open.map((place) => [...place, "connected"]));
-    expect(await within(as("query"), prometheus, 9090)).toMatch(KEPT_OUT);
+    expect(await keptOut("query", prometheus, 9090)).toMatch(KEPT_OUT);
   });
 
   test.concurrent("the sweeper's pods reach MongoDB, and not RabbitMQ", { timeout }, async ({ expect }) => {
-    expect(await within(as("sweeper"), store, 27017)).toBe("connected");
-    expect(await within(as("sweeper"), broker, 5672)).toMatch(KEPT_OUT);
+    expect(await reaching("sweeper", store, 27017)).toBe("connected");
+    expect(await keptOut("sweeper", broker, 5672)).toMatch(KEPT_OUT);
   });
 
   test.concurrent("the collector's pods reach both ports of RabbitMQ, and not MongoDB", { timeout }, async ({
     expect,
   }) => {
-    expect(await within(as("collector"), broker, 5672)).toBe("connected");
-    expect(await within(as("collector"), broker, 15672)).toBe("connected");
-    expect(await within(as("collector"), store, 27017)).toMatch(KEPT_OUT);
+    expect(await reaching("collector", broker, 5672)).toBe("connected");
+    expect(await reaching("collector", broker, 15672)).toBe("connected");
+    expect(await keptOut("collector", store, 27017)).toMatch(KEPT_OUT);
   });
 
   test.concurrent("the operator's pods reach RabbitMQ's management, and no message", { timeout }, async ({
     expect,
   }) => {
-    expect(await within(as("operator"), broker, 15672)).toBe("connected");
-    expect(await within(as("operator"), broker, 5672)).toMatch(KEPT_OUT);
-    expect(await within(as("operator"), store, 27017)).toMatch(KEPT_OUT);
+    expect(await reaching("operator", broker, 15672)).toBe("connected");
+    expect(await keptOut("operator", broker, 5672)).toMatch(KEPT_OUT);
+    expect(await keptOut("operator", store, 27017)).toMatch(KEPT_OUT);
   });
 }
