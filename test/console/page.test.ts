@@ -285,8 +285,7 @@ describe.skipIf(noChromium())("the console's page", { timeout: 120_000 }, () => 
     const ground = () => page.evaluate<string>("getComputedStyle(document.body).backgroundColor");
     const dark = await ground();
     await page.emulateMedia({ colorScheme: "light" });
-    const light = await ground();
-    expect(light).not.toBe(dark);
+    await expect.poll(ground).not.toBe(dark);
     await page.getByLabel("Theme").selectOption("dark");
     expect(await ground()).toBe(dark);
     await page.reload();
