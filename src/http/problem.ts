@@ -49,12 +49,15 @@ export function sendProblem(reply: FastifyReply, error: MillraceError): FastifyR
       .header("content-type", problemContentType)
       // It quotes what was sent, and is true of this moment.
       .header("cache-control", "no-store")
+      .header(...noSniffing)
       .send(JSON.stringify(problemOf(error)))
   );
 }
 
 const codeOfStatus = new Map<number, ErrorCode>([
   [400, "MALFORMED_BODY"],
+  // Of a file that is none of those that are served.
+  [403, "NOT_FOUND"],
   [404, "NOT_FOUND"],
   [408, "BODY_TIMEOUT"],
   [413, "BODY_TOO_LARGE"],

@@ -90,7 +90,9 @@ export function createServer(settings: ServerSettings, emit: Emit): FastifyInsta
   function refuse(request: FastifyRequest, reply: FastifyReply): FastifyReply {
     const path = request.url.split("?", 1)[0] ?? "";
     const allowed = Array.from(methods).filter((method) => routeOf(method, path));
-    if (allowed.length === 0) return sendProblem(reply, new MillraceError("NOT_FOUND", path.slice(0, 256)));
+    // A route with a wildcard may say that it has nothing of that name.
+    if (allowed.length === 0 || allowed.some((method) => method === request.method))
+      return sendProblem(reply, new MillraceError("NOT_FOUND", path.slice(0, 256)));
     void reply.header("allow", allowed.join(", "));
     return sendProblem(
       reply,

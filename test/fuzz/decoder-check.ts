@@ -25,7 +25,8 @@ export function checkDecoder(message: Message): Made {
 }
 
 function checkEvents({ id, events }: Envelope): void {
-  if (id === "" || id.includes("\0") || !id.isWellFormed()) throw new Error(`its id is ${JSON.stringify(id)}`);
+  if (id === "" || id.includes("\0") || !id.isWellFormed())
+    throw new Error(`its id is ${JSON.stringify(id)}`);
   for (const event of events) {
     const { username, metric, count, atMs, id: own } = event;
     const names = Object.keys(event).toSorted().join();

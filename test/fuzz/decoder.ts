@@ -46,7 +46,7 @@ export async function fuzzDecoder({ inputs, seed, tell }: DecoderFuzzOptions): P
     }
     tell(
       `${inputs} inputs of seed ${seed} in ${seconds.toFixed(1)} s: ${envelopes} read, ${refused} refused; ` +
-        `the slowest, ${slowestIndex}, took ${slowestMs.toFixed(1)} ms for ${inputOf(seed, slowestIndex).body.byteLength} bytes\n`,
+        `the slowest, ${slowestIndex}, took ${slowestMs.toFixed(1)} ms of the processor for ${inputOf(seed, slowestIndex).body.byteLength} bytes\n`,
     );
     return true;
   } finally {
