@@ -1,5 +1,7 @@
 import { parseArgs } from "node:util";
 import { fuzzApi } from "./api.ts";
+import { startBrokerPart } from "../parts/parts.ts";
+import { fuzzConsumer } from "./consumer.ts";
 import { fuzzDecoder } from "./decoder.ts";
 
 const usage = `npm run fuzz -- api|decoder|consumer
@@ -32,10 +34,25 @@ async function api(): Promise<boolean> {
 const decoder = (): Promise<boolean> =>
   fuzzDecoder({ inputs: count("inputs", 1_000_000), seed, tell: write });
 
+async function consumer(): Promise<boolean> {
+  await using broker = await startBrokerPart();
+  const messages = count("messages", 5000);
+  const { sent, counted, deadLetters, reasonless, forged, ended } = await fuzzConsumer({
+    messages,
+    seed,
+    broker,
+    tell: write,
+  });
+  const whole =
+    [counted.hourly, counted.days].every((events) => events === sent.good) && counted.users === sent.users;
+  return whole && deadLetters.every((letters) => letters === sent.bad) && reasonless + forged + ended === 0;
+}
+
 const [what = ""] = positionals;
 const kinds = new Map([
   ["api", api],
   ["decoder", decoder],
+  ["consumer", consumer],
 ]);
 const run = kinds.get(what);
 if (run === undefined) {
