@@ -13,6 +13,8 @@ const systems = [
   "test/flow/**/*.test.ts",
   "test/console/page*.test.ts",
   "test/commands/roles.test.ts",
+  "test/security/**/*.test.ts",
+  "test/fuzz/api.test.ts",
 ];
 /** These render the chart, with programs that are obtained first. */
 const chart = ["test/chart/**/*.test.ts"];

@@ -4,6 +4,7 @@ import type { Declaration } from "./template/values.ts";
 /** Settings that the chart decides, those of one role alone, and those of the embedded broker and store, which are not used in a cluster. */
 type Decided =
   | "host"
+  | "allowedHosts"
   | "collectorPort"
   | "queryPort"
   | "adminPort"
@@ -26,6 +27,7 @@ type SettingValue<N extends SettingName> = (typeof settings)[N]["default"];
 
 const decided: Readonly<Record<Decided, true>> = {
   host: true,
+  allowedHosts: true,
   collectorPort: true,
   queryPort: true,
   adminPort: true,

@@ -51,6 +51,7 @@ const advice: Readonly<Record<Status, string>> = {
   413: "Send fewer events in one request, or a smaller event. `detail` tells the limit.",
   415: "Use a type or encoding that `detail` names.",
   417: "Leave out the `Expect` header, or send `100-continue`.",
+  421: "Ask for `localhost` or an address, or name the host in `MILLRACE_ALLOWED_HOSTS`.",
   429: "Send it again, no sooner than `Retry-After` says.",
   500: "Send it again later with the same ids. If it stays, it is a defect: the log of the process has the cause.",
   503: "Send it again with the same ids, no sooner than `Retry-After` says: events may have been taken.",

@@ -48,6 +48,7 @@ export async function composeOperator(
     metrics: metrics.metrics,
     checks: { kubernetes: () => kubernetes.ready() },
     stop,
+    hosts: config,
   });
   admin.get("/decisions", (): OperatorDecisions => decisions.now());
   const operator = {

@@ -98,6 +98,7 @@ export async function compose(
       ...(store === undefined ? {} : { store: () => store.ready() }),
     },
     stop,
+    hosts: config,
   });
   const actors = [serverActor("admin", admin, { host: config.host, port: config.adminPort }, emit)];
   for (const part of [broker, store]) if (part !== undefined) actors.push(lifeline(part));

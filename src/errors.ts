@@ -22,6 +22,7 @@ export const errorTable = {
     retry: "never",
     title: "The content type or encoding is not supported",
   },
+  HOST_REFUSED: { status: 421, retry: "never", title: "The request names another host" },
   EXPECTATION_FAILED: { status: 417, retry: "never", title: "The expectation cannot be met" },
   RATE_LIMITED: { status: 429, retry: "later", title: "Too many requests" },
   INTERNAL: { status: 500, retry: "later", title: "Something unforeseen went wrong" },

@@ -27,6 +27,11 @@ export const settings = {
     "127.0.0.1",
     "Address that every server listens on.",
   ),
+  allowedHosts: setting(
+    list(/^(\*|[\w.-]+)$/, "host names without ports, or *"),
+    [] as readonly string[],
+    "Names that a request's Host header may have beside localhost and addresses; by default any where the servers listen beyond the loopback, and no other where they do not.",
+  ),
   collectorPort: setting(port, 3000, "Port of the collector."),
   queryPort: setting(port, 3001, "Port of the query API."),
   adminPort: setting(port, 9090, "Port of /metrics, /healthz and /readyz."),

@@ -1,5 +1,6 @@
 import { Type } from "typebox";
-import { EventSchema } from "../domain/event.ts";
+import { EventSchema, NO_NUL } from "../domain/event.ts";
+import { ATTRIBUTE_MAX } from "../domain/cloud-event.ts";
 import { problemContentType } from "../http/problem.ts";
 
 const ProblemSchema = Type.Object({
@@ -21,6 +22,8 @@ const problems = {
   408: problem("The request took too long to arrive."),
   413: problem("The body is over the limit, before or after inflation."),
   415: problem("The content type or encoding is not supported."),
+  417: problem("The expectation of the header Expect is not 100-continue."),
+  421: problem("The Host header does not name this server."),
   429: problem("Over the rate limit; see Retry-After."),
   503: problem(
     "Nothing was taken, or it is not known whether; see Retry-After, and send it again with the same id.",
@@ -28,16 +31,24 @@ const problems = {
 };
 
 const example = { username: "kodingbot", count: 12412414, metric: "kite_call" };
+const attribute = (pattern: string) => Type.String({ minLength: 1, maxLength: ATTRIBUTE_MAX, pattern });
+/** What is null is not there. */
+const orNull = (schema: ReturnType<typeof Type.String>) => Type.Optional(Type.Union([schema, Type.Null()]));
 const CloudEventSchema = Type.Object(
   {
     specversion: Type.Literal("1.0"),
-    id: Type.String({ minLength: 1 }),
-    source: Type.String({ minLength: 1 }),
-    type: Type.String({ minLength: 1 }),
-    time: Type.Optional(Type.String()),
+    id: attribute(NO_NUL),
+    source: attribute(String.raw`^[^\s\u0000]+$`),
+    type: attribute(NO_NUL),
+    time: orNull(Type.String({ format: "date-time" })),
+    datacontenttype: orNull(Type.String({ pattern: String.raw`^application/([\w.-]+\+)?json\s*(;|$)` })),
     data: EventSchema,
+    data_base64: Type.Optional(Type.Null()),
   },
-  { description: "A CloudEvent 1.0; a duplicate has the same source and id." },
+  {
+    description:
+      "A CloudEvent 1.0; a duplicate has the same source and id. Its data may also be in `data_base64`, instead of `data`.",
+  },
 );
 const cloudEventExample = {
   specversion: "1.0",

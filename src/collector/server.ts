@@ -3,7 +3,7 @@ import rateLimit from "@fastify/rate-limit";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { encodeRows, rowsOf } from "../domain/envelope.ts";
 import { MillraceError } from "../errors.ts";
-import { createServer, describe } from "../http/server.ts";
+import { createServer, describe, securityOf, type ServerSettings } from "../http/server.ts";
 import { problemContentType, problemOf } from "../http/problem.ts";
 import type { Publisher } from "../ports/broker.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -17,12 +17,11 @@ import { keyCheck } from "../http/keys.ts";
 import { traceRequests } from "./request-spans.ts";
 import { debugVarsRoute, eventRoute, eventsRoute } from "./routes.ts";
 
-export interface CollectorSettings extends Omit<AcceptRules, "plainText"> {
+export interface CollectorSettings extends ServerSettings, Omit<AcceptRules, "plainText"> {
   readonly eventMaxBytes: number;
   readonly batchMaxBytes: number;
   readonly messageMaxEvents: number;
   readonly unconfirmedMaxBytes: number;
-  readonly requestTimeoutMs: number;
   readonly writeKeyHashes: readonly string[];
   readonly corsOrigins: readonly string[];
   readonly rateLimitPerSecond: number;
@@ -106,10 +105,11 @@ export async function createCollector(
           new MillraceError("RATE_LIMITED", `at most ${max} requests a second are taken`),
       });
     }
+    const security = securityOf(settings.writeKeyHashes);
     // While a request waits for its confirm it keeps the rows alone, not the body or the objects they were made of.
     ingest.post(
       "/event",
-      { schema: eventRoute, onResponse: onResponse("/event") },
+      { schema: { ...eventRoute, ...security }, onResponse: onResponse("/event") },
       async (request, reply) => {
         using hold = new Hold(budget);
         const body = await readBody(request.raw, settings.eventMaxBytes, hold);
@@ -121,7 +121,7 @@ export async function createCollector(
 
     ingest.post(
       "/events",
-      { schema: eventsRoute, onResponse: onResponse("/events") },
+      { schema: { ...eventsRoute, ...security }, onResponse: onResponse("/events") },
       async (request, reply) => {
         using hold = new Hold(budget);
         const { rows, events, rejections } = await readMany(request, hold);

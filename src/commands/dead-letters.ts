@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { createInterface } from "node:readline/promises";
+import { printable } from "../domain/printable.ts";
 import { type ProjectionName, projectionNames } from "../domain/projection.ts";
 import { MillraceError } from "../errors.ts";
 import type { DeadLetter, DeadLetters, Replay } from "../ports/broker.ts";
@@ -57,6 +58,8 @@ export function queueAndId(
 
 const bodyOf = (letter: DeadLetter): string => Buffer.from(letter.message.body).toString();
 
+const onOneLine = (text: string): string => printable(text).replaceAll("\n", String.raw`\u000a`);
+
 /** One line each: what it is called, since when, after how many attempts, how large, and why. */
 export function listText(letters: readonly DeadLetter[]): string {
   if (letters.length === 0) return "no dead letters";
@@ -67,7 +70,10 @@ export function listText(letters: readonly DeadLetter[]): string {
     `${letter.message.body.byteLength} B`,
     letter.reason,
   ]);
-  return aligned([["ID", "DEAD SINCE", "ATTEMPTS", "SIZE", "REASON"], ...rows]);
+  return aligned([
+    ["ID", "DEAD SINCE", "ATTEMPTS", "SIZE", "REASON"],
+    ...rows.map((row) => row.map(onOneLine)),
+  ]);
 }
 
 /** All there is of each, its body last. */
@@ -81,9 +87,10 @@ export function showText(letters: readonly DeadLetter[]): string {
         `dead since:   ${new Date(letter.deadAtMs).toISOString()}`,
         `attempts:     ${letter.attempts}`,
         `reason:       ${letter.reason}`,
-        "",
-        bodyOf(letter),
-      ].join("\n"),
+      ]
+        .map(onOneLine)
+        .concat("", printable(bodyOf(letter)))
+        .join("\n"),
     )
     .join("\n\n");
 }

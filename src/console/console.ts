@@ -3,6 +3,7 @@ import helmet from "@fastify/helmet";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { MillraceError } from "../errors.ts";
 import { keyCheck } from "../http/keys.ts";
+import { securityOf } from "../http/server.ts";
 import { readLimit } from "../http/limit.ts";
 import type { Emit } from "../signals.ts";
 import { DeadLetterDesk, type LendDeadLetters } from "./dead-letters.ts";
@@ -116,6 +117,7 @@ async function serveActions(
 ): Promise<void> {
   const { sendEvent, lendDeadLetters, emit } = parts;
   const checkKey = settings.writeKeyHashes.length > 0 ? keyCheck(settings.writeKeyHashes) : undefined;
+  const security = securityOf(settings.writeKeyHashes);
   const onResponse = countedBy(emit);
   const onRequest = async ({ headers }: FastifyRequest) => {
     checkSameSite(headers);
@@ -134,7 +136,7 @@ async function serveActions(
       let sending = 0;
       raw.post<{ Body: Buffer }>(
         "/console/event",
-        { schema: sendRoute, bodyLimit, onRequest, onResponse },
+        { schema: { ...sendRoute, ...security }, bodyLimit, onRequest, onResponse },
         async (request, reply) => {
           if (sending >= MAX_SENDING)
             throw new MillraceError("OVERLOADED", `${MAX_SENDING} events are on their way`);
@@ -165,9 +167,13 @@ async function serveActions(
         return desk.list(queue, limit);
       },
     );
-    api.post("/dead-letters/replay", { schema: replayRoute, onRequest, onResponse }, async ({ body }) => ({
-      replayed: await desk.replay(body.queue, body.ids),
-    }));
+    api.post(
+      "/dead-letters/replay",
+      { schema: { ...replayRoute, ...security }, onRequest, onResponse },
+      async ({ body }) => ({
+        replayed: await desk.replay(body.queue, body.ids),
+      }),
+    );
   }
 }
 

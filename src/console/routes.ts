@@ -1,4 +1,5 @@
 import { Type } from "typebox";
+import { EventSchema } from "../domain/event.ts";
 import { type ProjectionName, projectionNames } from "../domain/projection.ts";
 import { problemContentType } from "../http/problem.ts";
 
@@ -13,10 +14,16 @@ const queue = Type.Unsafe<ProjectionName>({
   enum: [...projectionNames],
   description: "which queue",
 });
+const reading = {
+  400: problem("A parameter is not valid; `errors` names it."),
+  421: problem("The Host header does not name this server."),
+};
 const writing = {
   401: problem("Write keys are on, and none was sent."),
   403: problem("The write key is not known, or the request comes from another site."),
+  413: problem("The body is over the limit."),
   415: problem("The content type is not application/json."),
+  421: problem("The Host header does not name this server."),
 };
 
 /** Most rows of a list of dead letters, and most ids of a replay. */
@@ -33,6 +40,7 @@ export const setupRoute = {
       canReplay: Type.Boolean({ description: "dead letters can be shown and replayed" }),
       needsKey: Type.Boolean({ description: "sending and replaying need a write key" }),
     }),
+    ...reading,
   },
 };
 
@@ -45,6 +53,7 @@ export const liveRoute = {
   querystring: none,
   response: {
     200: { description: "The events.", content: { "text/event-stream": { schema: { type: "string" } } } },
+    ...reading,
     503: problem("Too many pages are open; see Retry-After."),
   },
 };
@@ -54,16 +63,10 @@ export const sendRoute = {
   description:
     "For the form of the live page, which may not ask another host. The answer is the collector's own.",
   tags,
-  body: Type.Object({
-    username: Type.String(),
-    metric: Type.String(),
-    count: Type.Integer(),
-    id: Type.Optional(Type.String()),
-  }),
+  body: EventSchema,
   response: {
     200: { description: "The event is durable.", type: "null" },
     400: problem("Malformed or invalid; `errors` names each field and its fault."),
-    413: problem("The body is over the limit."),
     ...writing,
     503: problem("The collector does not answer, or has not taken the event; see Retry-After."),
   },
@@ -103,7 +106,7 @@ export const deadLettersRoute = {
       ),
       more: Type.Boolean({ description: "there are more than these" }),
     }),
-    400: problem("A parameter is not valid; `errors` names it."),
+    ...reading,
     503: problem("The broker cannot answer now, or another list or replay is in hand; see Retry-After."),
   },
 };

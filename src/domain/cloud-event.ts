@@ -14,7 +14,8 @@ export interface CloudEvent {
   readonly dataFault?: Fault;
 }
 
-const ATTRIBUTE_MAX = 1024;
+/** Longest attribute, in UTF-16 code units. */
+export const ATTRIBUTE_MAX = 1024;
 const required = ["specversion", "id", "source", "type"] as const;
 
 /** The event in a CloudEvent's data. Its source and id together are what names a duplicate. */

@@ -93,11 +93,14 @@ function fromEnvelope(value: unknown): Envelope {
   if (!EnvelopeBody.Check(value)) {
     throw new MillraceError("MESSAGE_UNREADABLE", `the body is not of schema ${schema}`);
   }
+  // A store would take two ids with halves of surrogate pairs for the same.
+  if (!isId(value.id)) throw new MillraceError("MESSAGE_UNREADABLE", "the id is not valid");
   const events = value.events.map(([username, metric, count, atMs, id]) => ({
     username,
     metric,
-    count,
-    atMs,
+    // A -0 becomes 0, as in checkEvent.
+    count: count + 0,
+    atMs: atMs + 0,
     id,
   }));
   const bad = events.findIndex((event) => !isValid(event));

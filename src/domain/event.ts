@@ -2,7 +2,7 @@ import { Type } from "typebox";
 import { Compile } from "typebox/compile";
 import { type Fault, pointerTo } from "../errors.ts";
 import { clientId } from "./event-id.ts";
-import { instantOf } from "./instant.ts";
+import { EARLIEST_NUMERIC_MS, instantOf, LATEST_MS } from "./instant.ts";
 
 /**
  * A valid event as a client sent it. `atMs` is the client's timestamp, in milliseconds since 1970; `id` is what it is
@@ -27,6 +27,8 @@ export interface EventRules {
 }
 
 const NAME_MAX = 256;
+/** As JSON Schema says it. */
+export const NO_NUL = String.raw`^[^\u0000]*$`;
 
 const nameRule = `a string of 1 to ${NAME_MAX} characters, none of them NUL`;
 /** What each field may hold, in the words of an error message and of the API's description. */
@@ -55,12 +57,35 @@ const eventFields = {
   ),
 } as const;
 
-/** The JSON schema of an event, for routes and OpenAPI. */
-export const EventSchema = Type.Object(eventFields, { additionalProperties: false });
-const OpenEventSchema = Type.Object(eventFields);
+const strict = Compile(Type.Object(eventFields, { additionalProperties: false }));
+const open = Compile(Type.Object(eventFields));
 
-const strict = Compile(EventSchema);
-const open = Compile(OpenEventSchema);
+/**
+ * The JSON schema of an event for those who read the API's description. It says more than what is judged by, where our own words for
+ * what is wrong are better than a pattern.
+ */
+export const EventSchema = Type.Object(
+  {
+    ...eventFields,
+    username: described(eventFields.username),
+    metric: described(eventFields.metric),
+    id: Type.Optional(described(eventFields.id)),
+    timestamp: Type.Optional(
+      Type.Union(
+        [
+          Type.String({ format: "date-time" }),
+          Type.Integer({ minimum: EARLIEST_NUMERIC_MS, maximum: LATEST_MS }),
+        ],
+        { description: `${allowed.timestamp}, not far ahead of the server's clock` },
+      ),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+function described(text: object) {
+  return Type.String({ ...text, pattern: NO_NUL });
+}
 const fieldNames = Object.keys(eventFields) as (keyof typeof eventFields)[];
 const required: ReadonlySet<string> = new Set(["username", "metric", "count"]);
 /** More fields that are not known than this are counted, not named. */

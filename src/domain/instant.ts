@@ -1,5 +1,5 @@
 /** Below this a number is more likely seconds than milliseconds: it would be before March 1973. */
-const EARLIEST_NUMERIC_MS = 100_000_000_000;
+export const EARLIEST_NUMERIC_MS = 100_000_000_000;
 
 /** The last millisecond of the year 9999: a later one has no `YYYY-MM-DD`. */
 export const LATEST_MS = 253_402_300_799_999;

@@ -1,4 +1,6 @@
 import fastify, { type FastifyInstance } from "fastify";
+import { type HostRules, refuseOtherHosts } from "./host.ts";
+import { noSniffing } from "./problem.ts";
 
 export interface AdminParts {
   /** Prometheus text, and its content type. */
@@ -6,14 +8,20 @@ export interface AdminParts {
   /** What this process needs to do its job; each rejects with the reason why it cannot. */
   readonly checks: Readonly<Record<string, () => Promise<void>>>;
   readonly stop: AbortSignal;
+  readonly hosts: HostRules;
 }
 
 /** A check that takes longer than this counts as failed, in milliseconds. */
 const CHECK_TIMEOUT_MS = 2000;
 
 /** /metrics, /healthz (alive) and /readyz (can do its job now), on a port of their own. */
-export function createAdmin({ metrics, checks, stop }: AdminParts): FastifyInstance {
+export function createAdmin({ metrics, checks, stop, hosts }: AdminParts): FastifyInstance {
   const server = fastify({ logger: false, requestTimeout: 10_000 });
+  server.addHook("onRequest", (_request, reply, done) => {
+    void reply.header(...noSniffing);
+    done();
+  });
+  refuseOtherHosts(server, hosts);
   server.get("/metrics", async (_request, reply) => {
     const { text, contentType } = await metrics();
     return reply.header("content-type", contentType).send(text);

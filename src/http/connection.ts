@@ -2,7 +2,7 @@ import { type ServerResponse, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import type { FastifyInstance } from "fastify";
 import { MillraceError } from "../errors.ts";
-import { problemContentType, problemOf } from "./problem.ts";
+import { noSniffing, problemContentType, problemOf } from "./problem.ts";
 
 /** The response that is next on a socket. Node tells of it under this name alone. */
 interface AnsweringSocket extends Socket {
@@ -30,7 +30,7 @@ export function answerBrokenRequest(error: Error & { code?: string }, socket: An
   const body = JSON.stringify(problem);
   socket.end(
     `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\nconnection: close\r\n` +
-      `content-type: ${problemContentType}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+      `content-type: ${problemContentType}\r\n${noSniffing.join(": ")}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
 }
 

@@ -3,6 +3,9 @@ import { type ErrorCode, errorTable, type Fault, MillraceError, pointerTo } from
 
 export const problemContentType = "application/problem+json";
 
+/** Holds a browser to the content type that it is told: some of what is answered was sent by others. */
+export const noSniffing = ["x-content-type-options", "nosniff"] as const;
+
 /** What a client is told of an error: problem details of RFC 9457, with `code` and, for what a client sent, `errors`. */
 export interface Problem {
   readonly type: string;
@@ -40,14 +43,21 @@ export function sendProblem(reply: FastifyReply, error: MillraceError): FastifyR
   if (error.code === "KEY_MISSING") void reply.header("www-authenticate", "Bearer");
   // What was not read of the body would be taken for the next request.
   if (!reply.request.raw.complete) void reply.header("connection", "close");
-  return reply
-    .code(status)
-    .header("content-type", problemContentType)
-    .send(JSON.stringify(problemOf(error)));
+  return (
+    reply
+      .code(status)
+      .header("content-type", problemContentType)
+      // It quotes what was sent, and is true of this moment.
+      .header("cache-control", "no-store")
+      .header(...noSniffing)
+      .send(JSON.stringify(problemOf(error)))
+  );
 }
 
 const codeOfStatus = new Map<number, ErrorCode>([
   [400, "MALFORMED_BODY"],
+  // Of a file that is none of those that are served.
+  [403, "NOT_FOUND"],
   [404, "NOT_FOUND"],
   [408, "BODY_TIMEOUT"],
   [413, "BODY_TOO_LARGE"],

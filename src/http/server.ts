@@ -2,13 +2,19 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import swagger from "@fastify/swagger";
 import swaggerUi from "@fastify/swagger-ui";
 import helmet from "@fastify/helmet";
-import fastify, { type FastifyInstance, type HTTPMethods } from "fastify";
+import fastify, {
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type HTTPMethods,
+} from "fastify";
 import { MillraceError } from "../errors.ts";
 import type { Emit } from "../signals.ts";
 import { answerBrokenRequest, endOnClose } from "./connection.ts";
-import { errorOf, problemContentType, problemOf, sendProblem } from "./problem.ts";
+import { type HostRules, refuseOtherHosts } from "./host.ts";
+import { errorOf, noSniffing, problemContentType, problemOf, sendProblem } from "./problem.ts";
 
-export interface ServerSettings {
+export interface ServerSettings extends HostRules {
   /** Longest time a request may take to arrive, in milliseconds. */
   readonly requestTimeoutMs: number;
 }
@@ -27,7 +33,15 @@ export function createServer(settings: ServerSettings, emit: Emit): FastifyInsta
       connectionsCheckingInterval: Math.min(1000, settings.requestTimeoutMs),
     },
     routerOptions: { maxParamLength: 1024, ignoreTrailingSlash: true },
-    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allErrors: true } },
+    ajv: {
+      // Formats are for who reads the description: the handlers judge them, and say what is wrong in better words.
+      customOptions: {
+        coerceTypes: false,
+        removeAdditional: false,
+        allErrors: true,
+        validateFormats: false,
+      },
+    },
     frameworkErrors: (error, _request, reply) =>
       void sendProblem(reply, new MillraceError("INVALID_URL", error.message.slice(0, 256))),
     clientErrorHandler: answerBrokenRequest,
@@ -39,13 +53,18 @@ export function createServer(settings: ServerSettings, emit: Emit): FastifyInsta
     response
       .writeHead(problem.status, {
         "content-type": problemContentType,
+        [noSniffing[0]]: noSniffing[1],
         "content-length": Buffer.byteLength(body),
         connection: "close",
       })
       .end(body);
   });
   endOnClose(server);
-  server.addHook("onRequest", (request, _reply, done) => done(requestFault(request.raw)));
+  server.addHook("onRequest", (request, reply, done) => {
+    void reply.header(...noSniffing);
+    done(requestFault(request.raw));
+  });
+  refuseOtherHosts(server, settings);
 
   const methods = new Set<HTTPMethods>();
   server.addHook("onRoute", ({ url, method }) => {
@@ -62,18 +81,31 @@ export function createServer(settings: ServerSettings, emit: Emit): FastifyInsta
     if (error.facts.status === 500) emit("request.failed", { route: request.routeOptions.url ?? "", error });
     return sendProblem(reply, error);
   });
-  server.setNotFoundHandler((request, reply) => {
+  // Before the body is read: one that nobody wants is not judged.
+  server.addHook("preParsing", (request, reply, _payload, done) => {
+    if (!request.is404) return done();
+    void refuse(request, reply);
+  });
+  server.setNotFoundHandler(refuse);
+  function refuse(request: FastifyRequest, reply: FastifyReply): FastifyReply {
     const path = request.url.split("?", 1)[0] ?? "";
     const allowed = Array.from(methods).filter((method) => routeOf(method, path));
-    if (allowed.length === 0) return sendProblem(reply, new MillraceError("NOT_FOUND", path.slice(0, 256)));
+    // A route with a wildcard may say that it has nothing of that name.
+    if (allowed.length === 0 || allowed.some((method) => method === request.method))
+      return sendProblem(reply, new MillraceError("NOT_FOUND", path.slice(0, 256)));
     void reply.header("allow", allowed.join(", "));
     return sendProblem(
       reply,
       new MillraceError("METHOD_NOT_ALLOWED", `${request.method} on ${path.slice(0, 256)}`),
     );
-  });
+  }
   return server;
 }
+
+const writeKey = "writeKey";
+/** For the schema of a route that takes a write key, where there are any. */
+export const securityOf = (writeKeyHashes: readonly string[]) =>
+  writeKeyHashes.length === 0 ? {} : { security: [{ [writeKey]: [] }] };
 
 /** Adds /openapi.json and /docs, made from the schemas of the routes registered after this. */
 export async function describe(server: FastifyInstance, title: string, description: string): Promise<void> {
@@ -81,6 +113,7 @@ export async function describe(server: FastifyInstance, title: string, descripti
     openapi: {
       openapi: "3.1.0",
       info: { title, description, version: "1", license: { name: "Apache-2.0" } },
+      components: { securitySchemes: { [writeKey]: { type: "http", scheme: "bearer" } } },
     },
   });
   // In a scope of its own: the headers that guard a page in a browser cost every event time and give it nothing.

@@ -7,6 +7,7 @@ const problem = (description: string) => ({
 });
 const problems = {
   400: problem("A parameter is not valid; `errors` names it."),
+  421: problem("The Host header does not name this server."),
   503: problem("The store cannot answer now; see Retry-After."),
 };
 const paged =
@@ -105,7 +106,12 @@ export const accountsRoute = (maxRows: number) => ({
   description: `Ordered by first sight, then username.${paged}`,
   querystring: Type.Object(
     {
-      since: Type.Optional(Type.String({ description: "RFC 3339; only those first seen then or later" })),
+      since: Type.Optional(
+        Type.String({
+          format: "date-time",
+          description: "RFC 3339, from 1970 to 9999; only those first seen then or later",
+        }),
+      ),
       limit: limit(maxRows),
       cursor,
     },

@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { instantOf, isDay } from "../domain/instant.ts";
 import { type Fault, MillraceError } from "../errors.ts";
 import { readLimit } from "../http/limit.ts";
-import { createServer, describe } from "../http/server.ts";
+import { createServer, describe, type ServerSettings } from "../http/server.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Account, MetricTotal, ViewStore } from "../ports/store.ts";
 import type { Emit } from "../signals.ts";
@@ -11,9 +11,8 @@ import { decodeCursor, encodeCursor } from "./cursor.ts";
 import { invalidQuery } from "./invalid.ts";
 import { accountRoute, accountsRoute, distinctNamesRoute, perUserRoute, totalRoute } from "./routes.ts";
 
-export interface QuerySettings {
+export interface QuerySettings extends ServerSettings {
   readonly queryMaxRows: number;
-  readonly requestTimeoutMs: number;
 }
 export interface QueryParts {
   readonly store: ViewStore;
@@ -38,6 +37,11 @@ export async function createQuery(
   await server.register(async (scope) => {
     const api = scope.withTypeProvider<TypeBoxTypeProvider>();
     let inHand = 0;
+    // Of people, and true of this moment.
+    api.addHook("onRequest", (_request, reply, done) => {
+      void reply.header("cache-control", "no-store");
+      done();
+    });
     api.addHook("preValidation", readLimit);
     api.addHook("onResponse", (request, reply, done) => {
       const route = request.routeOptions.url ?? "";

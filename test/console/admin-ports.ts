@@ -13,7 +13,12 @@ export interface AdminPort extends AsyncDisposable {
 /** The admin server of a process of this role, on a loopback address; port 0 is any. */
 export async function openAdmin(role: string, host = "127.0.0.1", port = 0): Promise<AdminPort> {
   const prometheus = createPrometheus({ version: "1", role, maxWaitSeconds: 30 });
-  const admin = createAdmin({ metrics: prometheus.metrics, checks: {}, stop: new AbortController().signal });
+  const admin = createAdmin({
+    metrics: prometheus.metrics,
+    checks: {},
+    stop: new AbortController().signal,
+    hosts: { host: "0.0.0.0", allowedHosts: [] },
+  });
   await admin.listen({ host, port });
   const { port: taken } = admin.server.address() as AddressInfo;
   return { port: taken, emit: prometheus.emit, [Symbol.asyncDispose]: () => admin.close() };

@@ -111,7 +111,7 @@ describe("the stream of the live page", () => {
     const socket = connect(Number(new URL(url).port), "127.0.0.1");
     parts.defer(() => void socket.destroy());
     await once(socket, "connect");
-    socket.write("GET /console/live HTTP/1.1\r\nhost: a\r\n\r\n");
+    socket.write("GET /console/live HTTP/1.1\r\nhost: localhost\r\n\r\n");
     await once(socket, "data");
     return socket.pause();
   }

@@ -27,7 +27,7 @@ export async function openConsole(options: ConsoleOptions = {}): Promise<ServedC
   const emit = (name: SignalName, fact: object): void => {
     if (name === "request.answered" && "route" in fact) counted.push(String(fact.route));
   };
-  const server = createServer({ requestTimeoutMs: 5000 }, emit);
+  const server = createServer({ requestTimeoutMs: 5000, host: "127.0.0.1", allowedHosts: [] }, emit);
   await describe(server, "Console", "Of a test.");
   const place = { role: "standalone", host: "127.0.0.1", address: "127.0.0.1:9090" };
   const parts: ConsoleParts = {

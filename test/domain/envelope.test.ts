@@ -129,6 +129,16 @@ describe("rubbish is refused for good and with a reason:", () => {
     ["a number", messageOf(json, "1e400"), /a number out of range/],
     ["a hundred thousand brackets", messageOf(json, "[".repeat(1e5) + "]".repeat(1e5)), /an array/],
     ["an array of events", messageOf(json, text([plain])), /the event is an array/],
+    [
+      "an id with half of a surrogate pair",
+      messageOf(own, JSON.stringify({ ...head, id: "\ud800", events: [row] })),
+      /the id is not valid/,
+    ],
+    [
+      "an id with a NUL",
+      messageOf(own, JSON.stringify({ ...head, id: "a\0b", events: [row] })),
+      /the id is not valid/,
+    ],
     ["an empty object", messageOf(json, "{}"), /username is missing.*metric is missing.*count is missing/],
     [
       "an event without timestamp",

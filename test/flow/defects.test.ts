@@ -250,7 +250,7 @@ describe("defects of the original system", () => {
     const { hostname, port } = new URL(millrace.collectorUrl);
     const socket = connect(Number(port), hostname);
     socket.write(
-      "POST /event HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{",
+      "POST /event HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{",
     );
     let heard = "";
     socket.setEncoding("utf8").on("data", (text) => (heard += text));

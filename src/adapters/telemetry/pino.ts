@@ -1,5 +1,7 @@
 import { createRequire } from "node:module";
+import { Writable } from "node:stream";
 import { type Logger, pino } from "pino";
+import { printable, printableInColour } from "../../domain/printable.ts";
 import type { Emit, SignalName, Signals } from "../../signals.ts";
 
 export interface LogSettings {
@@ -11,9 +13,18 @@ export interface LogSettings {
 export function createLogger({ logLevel, logFormat }: LogSettings): Logger {
   const pretty = logFormat === "pretty" || (logFormat === "auto" && process.stdout.isTTY);
   const options = { level: logLevel, base: null, serializers: { error: pino.stdSerializers.errWithCause } };
-  if (!pretty) return pino(options, pino.destination({ fd: 1, sync: true }));
+  const stdout = pino.destination({ fd: 1, sync: true });
+  // A log is read on terminals, and quotes what others sent. In a line of JSON the escapes are JSON's own.
+  if (!pretty) return pino(options, { write: (line: string) => void stdout.write(printable(line)) });
   const prettyStream = createRequire(import.meta.url)("pino-pretty")({
     sync: true,
+    destination: new Writable({
+      decodeStrings: false,
+      write: (text: string, _encoding, done) => {
+        stdout.write(printableInColour(String(text)));
+        done();
+      },
+    }),
     ignore: "pid,hostname",
     singleLine: true,
   });

@@ -1,0 +1,64 @@
+import { parseArgs } from "node:util";
+import { fuzzApi } from "./api.ts";
+import { startBrokerPart } from "../parts/parts.ts";
+import { fuzzConsumer } from "./consumer.ts";
+import { fuzzDecoder } from "./decoder.ts";
+
+const usage = `npm run fuzz -- api|decoder|consumer
+
+  api       the HTTP APIs, as their own /openapi.json describes them [--examples N] [--seed N]
+  decoder   what a worker makes of a message's bytes [--inputs N] [--seed N]
+  consumer  a RabbitMQ consumer among messages of any kind [--messages N] [--seed N]
+`;
+const write = (text: string): void => void process.stdout.write(text);
+const number = { type: "string" } as const;
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: { examples: number, seed: number, inputs: number, messages: number },
+});
+/** A whole number from 1 on. */
+function count(name: keyof typeof values, fallback: number): number {
+  const text = values[name];
+  if (text === undefined) return fallback;
+  if (/^[1-9]\d{0,14}$/.test(text)) return Number(text);
+  throw new Error(`--${name} is ${JSON.stringify(text)}; it must be a whole number from 1 on`);
+}
+const seed = count("seed", 1 + Math.floor(Math.random() * 2 ** 31));
+
+async function api(): Promise<boolean> {
+  const results = await fuzzApi({ examples: count("examples", 200), seed, tell: write });
+  for (const { what, passed } of results) write(`${what}: ${passed ? "nothing found" : "FAILED"}\n`);
+  return results.every(({ passed }) => passed);
+}
+
+const decoder = (): Promise<boolean> =>
+  fuzzDecoder({ inputs: count("inputs", 1_000_000), seed, tell: write });
+
+async function consumer(): Promise<boolean> {
+  await using broker = await startBrokerPart();
+  const messages = count("messages", 5000);
+  const { sent, counted, deadLetters, reasonless, forged, ended } = await fuzzConsumer({
+    messages,
+    seed,
+    broker,
+    tell: write,
+  });
+  const whole =
+    [counted.hourly, counted.days].every((events) => events === sent.good) && counted.users === sent.users;
+  return whole && deadLetters.every((letters) => letters === sent.bad) && reasonless + forged + ended === 0;
+}
+
+const [what = ""] = positionals;
+const kinds = new Map([
+  ["api", api],
+  ["decoder", decoder],
+  ["consumer", consumer],
+]);
+const run = kinds.get(what);
+if (run === undefined) {
+  write(usage);
+  process.exitCode = 2;
+} else {
+  write(`seed ${seed}\n`);
+  process.exitCode = (await run()) ? 0 : 1;
+}
