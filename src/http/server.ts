@@ -6,6 +6,7 @@ import fastify, { type FastifyInstance, type HTTPMethods } from "fastify";
 import { MillraceError } from "../errors.ts";
 import type { Emit } from "../signals.ts";
 import { answerBrokenRequest, endOnClose } from "./connection.ts";
+import { KEY_SCHEME } from "./keys.ts";
 import { errorOf, problemContentType, problemOf, sendProblem } from "./problem.ts";
 
 export interface ServerSettings {
@@ -75,12 +76,21 @@ export function createServer(settings: ServerSettings, emit: Emit): FastifyInsta
   return server;
 }
 
+export interface Description {
+  readonly title: string;
+  readonly description: string;
+  /** Whether any route asks for a key. */
+  readonly keys: boolean;
+}
+
 /** Adds /openapi.json and /docs, made from the schemas of the routes registered after this. */
-export async function describe(server: FastifyInstance, title: string, description: string): Promise<void> {
+export async function describe(server: FastifyInstance, description: Description): Promise<void> {
+  const { keys, ...words } = description;
   await server.register(swagger, {
     openapi: {
       openapi: "3.1.0",
-      info: { title, description, version: "1", license: { name: "Apache-2.0" } },
+      info: { ...words, version: "1", license: { name: "Apache-2.0" } },
+      ...(keys ? { components: { securitySchemes: { [KEY_SCHEME]: keyScheme } } } : {}),
     },
   });
   // In a scope of its own: the headers that guard a page in a browser cost every event time and give it nothing.
@@ -95,6 +105,13 @@ export async function describe(server: FastifyInstance, title: string, descripti
   });
   server.get("/openapi.json", { schema: { hide: true } }, () => server.swagger());
 }
+
+const keyScheme = {
+  type: "http",
+  scheme: "bearer",
+  description:
+    "A key with the access that the route needs, as its operator has made it by `millrace keys create`.",
+} as const;
 
 /** What the HTTP parser lets through and RFC 9112 does not. */
 function requestFault({ httpVersion, rawHeaders }: IncomingMessage): MillraceError | undefined {
