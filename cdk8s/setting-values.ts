@@ -14,6 +14,7 @@ type Decided =
   | "brokerManagementUrl"
   | "storeUrl"
   | "writeKeyHashes"
+  | "keysFile"
   | "operatorNamespaces"
   | "operatorLeaseNamespace"
   | "operatorLeaseName"
@@ -36,6 +37,7 @@ const decided: Readonly<Record<Decided, true>> = {
   brokerManagementUrl: true,
   storeUrl: true,
   writeKeyHashes: true,
+  keysFile: true,
   operatorNamespaces: true,
   operatorLeaseNamespace: true,
   operatorLeaseName: true,
