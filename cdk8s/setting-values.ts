@@ -15,6 +15,7 @@ type Decided =
   | "brokerManagementUrl"
   | "storeUrl"
   | "writeKeyHashes"
+  | "keysFile"
   | "operatorNamespaces"
   | "operatorLeaseNamespace"
   | "operatorLeaseName"
@@ -38,6 +39,7 @@ const decided: Readonly<Record<Decided, true>> = {
   brokerManagementUrl: true,
   storeUrl: true,
   writeKeyHashes: true,
+  keysFile: true,
   operatorNamespaces: true,
   operatorLeaseNamespace: true,
   operatorLeaseName: true,

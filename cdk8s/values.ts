@@ -73,11 +73,19 @@ export const declarations = {
     },
   ),
   settings: group("Settings of every role: see the table of settings.", settingValues),
-  writeKeys: group("Who may post events.", {
+  keys: group("Who may post events, read the views, and see to dead letters.", {
+    existingSecret: nameValue(
+      "",
+      "Secret whose key `keys.json` holds the keys, as `millrace keys create --secret` makes it; a change holds without a restart. Its " +
+        "key `key`, if there is one, is the key that `helm test` writes and reads with. `settings.keysRequiredFor` says what " +
+        "needs a key. Without a Secret, nothing does but what `writeKeys` says.",
+    ),
+  }),
+  writeKeys: group("Who may post events, by hashes that are read when a pod starts.", {
     existingSecret: nameValue(
       "",
       "Secret whose key `hashes` holds the hashes of the keys that may write (see `millrace key`), parted by commas. Its key " +
-        "`key`, if there is one, is the key that `helm test` writes with. Without a Secret, anyone may write.",
+        "`key`, if there is one, is the key that `helm test` writes with. Without this Secret and that of `keys`, anyone may write.",
     ),
   }),
 
@@ -114,7 +122,7 @@ export const declarations = {
     console: group("The live page that it serves at `/`.", {
       enabled: toggle(
         true,
-        "Whether there is one, and with it dead letters and test events; `writeKeys` says who may replay and post. It gives the query API the broker's credentials and a way to every role's metrics.",
+        "Whether there is one, and with it dead letters and test events; `keys` and `writeKeys` say who may replay and post. It gives the query API the broker's credentials and a way to every role's metrics.",
       ),
     }),
     nodeOptions: nodeOptions("--max-semi-space-size=4 --max-old-space-size=96"),

@@ -44,7 +44,7 @@ type Status = (typeof errorTable)[ErrorCode]["status"];
 const advice: Readonly<Record<Status, string>> = {
   400: "Mend what `detail` and `errors` name. In an answer of `POST /events`, `results` names each rejected event.",
   401: "Send `Authorization: Bearer <key>`.",
-  403: "Use a key whose hash Millrace was given; a page in a browser reaches the routes of its own host alone.",
+  403: "Use a key that does: [keys](keys.md) says what each allows. A page in a browser reaches the routes of its own host alone.",
   404: "Check the address.",
   405: "Use a method of the `Allow` header.",
   408: "Send it again, with the same ids, over a new connection.",

@@ -39,6 +39,18 @@ const signals: { readonly [K in SignalName]: Signals[K] } = {
   "tracing.opened": { endpoint: "", figures: () => ({ exported: 0, dropped: 0, failed: 0 }) },
   "tracing.ignored": { variable: "", reason: "" },
   "spans.lost": { spans: 1, reason: "" },
+  "keys.changed": { keys: 1, added: [], removed: [] },
+  "keys.unreadable": { keys: 1, error: undefined },
+  "audit.recorded": {
+    by: "",
+    action: "key.created",
+    from: undefined,
+    count: 0,
+    ids: [],
+    settled: undefined,
+    outcome: "done",
+    code: undefined,
+  },
   "leader.changed": { leading: true, identity: "" },
   "scaler.decided": {
     namespace: "",

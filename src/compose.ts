@@ -4,6 +4,7 @@ import { getHeapStatistics } from "node:v8";
 import type { FastifyInstance } from "fastify";
 import { systemClock } from "./adapters/clock.ts";
 import { openEmbeddedBroker } from "./adapters/embedded/broker.ts";
+import { KeyWatch } from "./adapters/embedded/key-watch.ts";
 import { openEmbeddedStore } from "./adapters/embedded/store.ts";
 import { openMongodbStore } from "./adapters/mongodb/store.ts";
 import { openRabbitmqBroker } from "./adapters/rabbitmq/broker.ts";
@@ -26,6 +27,7 @@ import { hourlyLog } from "./domain/hourly-log.ts";
 import type { ProjectionName } from "./domain/projection.ts";
 import { MillraceError } from "./errors.ts";
 import { createAdmin } from "./http/admin.ts";
+import { KeyRing } from "./http/keys.ts";
 import type { Broker } from "./ports/broker.ts";
 import type { Store } from "./ports/store.ts";
 import type { Tracer } from "./ports/tracer.ts";
@@ -84,6 +86,7 @@ export async function compose(
     prometheus.emit(name, fact);
     logged(name, fact);
   };
+  const { keys, watch } = await openKeys(roles, config, emit);
   // Opened first, so that it is closed last. The roles without a broker make no spans.
   const facts = tracingFacts(build, config);
   const tracing = needsBroker ? await openTracing(variables, facts, emit) : undefined;
@@ -97,18 +100,23 @@ export async function compose(
       ...(broker === undefined ? {} : { broker: () => broker.ready() }),
       ...(store === undefined ? {} : { store: () => store.ready() }),
     },
+    warnings: { keys: () => watch?.fault },
     stop,
     hosts: config,
   });
   const actors = [serverActor("admin", admin, { host: config.host, port: config.adminPort }, emit)];
+  if (watch !== undefined) {
+    const changed: Parameters<KeyWatch["run"]>[1] = (fresh) => keys.replace(fresh);
+    actors.push({ name: "keys", run: (until) => watch.run(systemClock, changed, until) });
+  }
   for (const part of [broker, store]) if (part !== undefined) actors.push(lifeline(part));
   const collector = roles.includes("collector")
     ? await createCollector(
-        { publisher: needed(broker), clock: systemClock, newId: randomUUIDv7, emit, tracer },
+        { publisher: needed(broker), clock: systemClock, newId: randomUUIDv7, emit, tracer, keys },
         config,
       )
     : undefined;
-  const opened: Opened = { broker, store, collector, prometheus, role: build.role, emit, tracer };
+  const opened: Opened = { broker, store, collector, prometheus, role: build.role, emit, tracer, keys };
   for (const role of roles) actors.push(await actorOf(role, config, opened));
   return actors;
 }
@@ -123,6 +131,14 @@ interface Opened {
   readonly role: string;
   readonly emit: Emit;
   readonly tracer: Tracer | undefined;
+  readonly keys: KeyRing;
+}
+
+/** The keys in force, and what keeps them so where they are in a file: of the roles that are asked by others. */
+async function openKeys(roles: readonly Role[], config: Config, emit: Emit) {
+  const asked = roles.includes("collector") || roles.includes("query");
+  const watch = asked && config.keysFile !== "" ? await KeyWatch.open(config.keysFile, emit) : undefined;
+  return { keys: new KeyRing(config, watch?.keys ?? [], () => systemClock.now()), watch };
 }
 
 /** Longest wait of a process that ends for its last spans, in milliseconds. */
@@ -153,14 +169,14 @@ function checkHeap({ unconfirmedMaxBytes }: Config): void {
 }
 
 async function actorOf(role: Role, config: Config, opened: Opened): Promise<Actor> {
-  const { broker, store, collector, emit, tracer } = opened;
+  const { broker, store, collector, emit, tracer, keys } = opened;
   const clock = systemClock;
   if (role === "collector") {
     const at = { host: config.host, port: config.collectorPort };
     return serverActor(role, needed(collector), at, emit);
   }
   if (role === "query") {
-    const query = { store: needed(store), clock, emit, serveConsole: consoleOf(config, opened) };
+    const query = { store: needed(store), clock, emit, keys, serveConsole: consoleOf(config, opened) };
     const server = await createQuery(query, config);
     return serverActor(role, server, { host: config.host, port: config.queryPort }, emit);
   }
@@ -182,7 +198,7 @@ async function actorOf(role: Role, config: Config, opened: Opened): Promise<Acto
 /** The live page, with what this process reaches; undefined where it is off. */
 function consoleOf(
   config: Config,
-  { broker, collector, prometheus, role, emit }: Opened,
+  { broker, collector, prometheus, role, emit, keys }: Opened,
 ): ((server: FastifyInstance) => Promise<void>) | undefined {
   if (config.console === "off") return undefined;
   const sources = config.consoleSources.map(sourceOf);
@@ -199,6 +215,7 @@ function consoleOf(
     sendEvent: collector === undefined ? sendElsewhere : sendWithin(collector),
     lendDeadLetters: lendingOf(config, broker),
     emit,
+    keys,
   };
   return (server) => serveConsole(server, parts, { ...config, version });
 }

@@ -10,8 +10,8 @@ export const errorTable = {
   INVALID_QUERY: { status: 400, retry: "never", title: "A query parameter is not valid" },
   INVALID_BODY: { status: 400, retry: "never", title: "The body is not what this route takes" },
   INVALID_HEADER: { status: 400, retry: "never", title: "A header is not valid" },
-  KEY_MISSING: { status: 401, retry: "never", title: "A write key is needed" },
-  KEY_REFUSED: { status: 403, retry: "never", title: "The write key is not known" },
+  KEY_MISSING: { status: 401, retry: "never", title: "A key is needed" },
+  KEY_REFUSED: { status: 403, retry: "never", title: "The key is refused" },
   CROSS_SITE: { status: 403, retry: "never", title: "The request comes from a page of another site" },
   NOT_FOUND: { status: 404, retry: "never", title: "There is nothing here" },
   METHOD_NOT_ALLOWED: { status: 405, retry: "never", title: "The method is not allowed here" },
@@ -25,6 +25,7 @@ export const errorTable = {
   HOST_REFUSED: { status: 421, retry: "never", title: "The request names another host" },
   EXPECTATION_FAILED: { status: 417, retry: "never", title: "The expectation cannot be met" },
   RATE_LIMITED: { status: 429, retry: "later", title: "Too many requests" },
+  QUOTA_EXCEEDED: { status: 429, retry: "later", title: "The key's events of the day are used up" },
   INTERNAL: { status: 500, retry: "later", title: "Something unforeseen went wrong" },
   OVERLOADED: { status: 503, retry: "later", title: "Too much is in hand; try again later" },
   COLLECTOR_UNAVAILABLE: { status: 503, retry: "later", title: "The collector cannot be reached" },
@@ -36,6 +37,7 @@ export const errorTable = {
   CHANGE_REFUSED: { status: 500, retry: "never", title: "The store refuses this change for good" },
   BROKER_MISMATCH: { status: 500, retry: "never", title: "The broker is not as Millrace needs it" },
   STORE_MISMATCH: { status: 500, retry: "never", title: "The store is not as Millrace needs it" },
+  INVALID_KEYS: { status: 500, retry: "never", title: "The keys cannot be read or changed" },
   INVALID_SETTING: { status: 500, retry: "never", title: "A setting is not valid" },
 } as const satisfies Record<string, ErrorFacts>;
 

@@ -1,16 +1,18 @@
 import { readFileSync } from "node:fs";
+import { userInfo } from "node:os";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { openKeyFile } from "./adapters/embedded/key-file.ts";
+import { createCommandLogger, createLogSubscriber } from "./adapters/telemetry/pino.ts";
 import { configTable } from "./commands/config.ts";
-import { bytesOf, repairedLetters, writeLines } from "./commands/dead-letter-lines.ts";
-import { type Action, listText, type Selection, select, settle, showText } from "./commands/dead-letters.ts";
-import { newWriteKey } from "./commands/key.ts";
+import { addDeadLetters } from "./commands/dead-letters-line.ts";
+import { addKeys } from "./commands/keys-line.ts";
 import { send, sendDefaults } from "./commands/send.ts";
 import { allRoles, compose, openBroker, type Role } from "./compose.ts";
 import { readConfig } from "./config.ts";
 import { type Config, flagOf, type SettingName, settingNames, settings, variableOf } from "./settings.ts";
+import type { RecordAudit } from "./domain/audit.ts";
 import { type ProjectionName, projectionNames } from "./domain/projection.ts";
 import { MillraceError } from "./errors.ts";
-import type { Broker, DeadLetter } from "./ports/broker.ts";
 import { runActors } from "./run.ts";
 import { version } from "./version.ts";
 
@@ -125,15 +127,32 @@ function program(): Command {
   withSettings(millrace.command("config"))
     .description("Prints the effective settings, secrets masked.")
     .action((_options, command: Command) => say(configTable(configOf(command))));
-  millrace
-    .command("key")
-    .description("Makes a write key, and the hash of it that the collector is given.")
-    .action(() => {
-      const { key, hash } = newWriteKey();
-      say(`key (for the client, shown once): ${key}\nhash (for ${variableOf("writeKeyHashes")}): ${hash}`);
-    });
+  addKeys(millrace, {
+    record: recordAudit,
+    by: userName(),
+    withSettings,
+    keysFileOf: (command) => configOf(command).keysFile,
+    openFile: openKeyFile,
+    openSecret: async (secret) =>
+      (await import("../operator/kubernetes/key-secret.ts")).openKeySecret(secret),
+    say,
+    tell: complain,
+  });
   addSend(millrace);
-  addDeadLetters(millrace);
+  addDeadLetters(millrace, {
+    record: recordAudit,
+    by: userName(),
+    withSettings,
+    // A command says by itself what went wrong.
+    openBroker: (command) => openBroker(configOf(command), () => {}),
+    integerFrom,
+    streams: process,
+    say,
+    complain,
+    fail: () => {
+      process.exitCode = 1;
+    },
+  });
   return millrace;
 }
 
@@ -179,106 +198,18 @@ function addSend(millrace: Command): void {
     });
 }
 
-/** For a command, which says by itself what went wrong. */
-function brokerOf(command: Command): Promise<Broker> {
-  return openBroker(configOf(command), () => {});
+/** As whom a command is run, for the audit log. */
+function userName(): string {
+  try {
+    return `user ${userInfo().username}`;
+  } catch {
+    // A container may run as a user that has no name.
+    return `user ${process.getuid?.() ?? "unknown"}`;
+  }
 }
 
-function addDeadLetters(millrace: Command): void {
-  const group = millrace.command("dead-letters").description("What could not be processed, and why.");
-  const add = (name: string, description: string, ids: "[ids...]" | "<ids...>") =>
-    withSettings(group.command(name))
-      .description(description)
-      .argument(ids, "as `list` prints them, such as accountName:17")
-      .addOption(new Option("--queue <name>", "only of this queue").choices(projectionNames))
-      .option("--match <text>", "only those whose reason or body holds this text")
-      .addOption(
-        new Option("--limit <letters>", "at most so many, oldest first")
-          .argParser(integerFrom(1))
-          .default(name === "export" ? undefined : 100),
-      );
-  add("list", "Lists them, a line each.", "[ids...]").action(
-    async (ids: string[], options, command: Command) => {
-      await using broker = await brokerOf(command);
-      say(listText(await Array.fromAsync(select(broker.deadLetters, selectionOf(ids, options)))));
-    },
-  );
-  add("show", "Prints them whole.", "<ids...>").action(async (ids: string[], options, command: Command) => {
-    await using broker = await brokerOf(command);
-    const letters = await Array.fromAsync(select(broker.deadLetters, selectionOf(ids, options)));
-    if (letters.length > 0) return say(showText(letters));
-    complain(`no dead letter is called ${ids.join(" or ")}`);
-    process.exitCode = 1;
-  });
-  add("export", "Writes them as NDJSON, for `replay --repaired` once they are mended.", "[ids...]").action(
-    async (ids: string[], options, command: Command) => {
-      await using broker = await brokerOf(command);
-      const letters = select(broker.deadLetters, selectionOf(ids, options));
-      await writeLines(letters, process.stdout);
-    },
-  );
-  const narrow = "Name them, or narrow all of them down by --queue and --match.";
-  add("replay", `Puts them back into their queues. ${narrow}`, "[ids...]")
-    .option("--yes", "do not ask")
-    .addOption(
-      new Option(
-        "--repaired <file>",
-        "those that the lines of `export` in this file name, each with the body and contentType of its line; - for standard input",
-      ).conflicts(["queue", "match", "limit"]),
-    )
-    .option("--force", "with --repaired, also messages that are still not readable")
-    .action(async (ids: string[], options, command: Command) => {
-      const file: string | undefined = options.repaired;
-      if (file === undefined) {
-        if (options.force === true)
-          throw new MillraceError("INVALID_SETTING", "--force goes with --repaired");
-        return settleSelected("replay", ids, options, command);
-      }
-      if (ids.length > 0)
-        throw new MillraceError("INVALID_SETTING", "the file of --repaired names the letters: leave out ids");
-      const lines = await bytesOf(file, process.stdin);
-      await using broker = await brokerOf(command);
-      const accepted = options.force === true ? "any" : "readable";
-      const { letters, faults } = await repairedLetters(broker.deadLetters, lines, accepted);
-      if (faults.length === 0) return await settleAsking("replayRepaired", broker, letters, options);
-      for (const { line, reason } of faults) complain(`line ${line}: ${reason}`);
-      say("nothing done");
-      process.exitCode = 1;
-    });
-  add("drop", `Deletes them for good. ${narrow}`, "[ids...]")
-    .option("--yes", "do not ask")
-    .action((ids: string[], options, command: Command) => settleSelected("drop", ids, options, command));
-}
-
-interface Asking {
-  readonly yes?: true;
-}
-
-async function settleSelected(
-  action: "replay" | "drop",
-  ids: readonly string[],
-  options: Partial<Selection> & Asking,
-  command: Command,
-): Promise<void> {
-  await using broker = await brokerOf(command);
-  const letters = await Array.fromAsync(select(broker.deadLetters, selectionOf(ids, options)));
-  await settleAsking(action, broker, letters, options);
-}
-
-async function settleAsking(
-  action: Action,
-  { deadLetters }: Broker,
-  letters: readonly DeadLetter[],
-  { yes }: Asking,
-): Promise<void> {
-  const terminal = yes === true ? undefined : { input: process.stdin, output: process.stderr };
-  say(await settle({ action, deadLetters, letters, terminal }));
-}
-
-function selectionOf(ids: readonly string[], options: Partial<Selection>): Selection {
-  const { queue, match, limit } = options;
-  return { queue, match, limit: limit ?? Number.POSITIVE_INFINITY, ids: new Set(ids) };
-}
+const recordAudit: RecordAudit = (audit) =>
+  createLogSubscriber(createCommandLogger())("audit.recorded", audit);
 
 function fail(error: unknown): void {
   process.exitCode = error instanceof CommanderError ? error.exitCode : 1;

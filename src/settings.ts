@@ -101,7 +101,17 @@ export const settings = {
   writeKeyHashes: secret(
     list(/^[0-9a-f]{64}$/, "SHA-256 hashes in lower-case hexadecimal"),
     [] as readonly string[],
-    "Hashes of the keys that may write (see `millrace key`); without any, anyone may.",
+    "Hashes of keys that may write and have no limits of their own (see `millrace key`). Without any, and without a file of keys, anyone may.",
+  ),
+  keysFile: setting(
+    matching(/^[^\0]*$/, "the name of a file"),
+    "",
+    "File of the keys that may write, read or do more (see `millrace keys`); what changes in it holds without a restart.",
+  ),
+  keysRequiredFor: setting(
+    list(/^(write|read|admin)$/, "'write', 'read' or 'admin'"),
+    ["write", "read", "admin"] as readonly string[],
+    "What needs a key where there is a file of keys: posting events, reading the views, and the dead letters.",
   ),
   corsOrigins: setting(
     list(/^(\*|https?:\/\/[^\s/]+)$/, "origins such as https://example.org, or *"),
@@ -111,7 +121,7 @@ export const settings = {
   rateLimitPerSecond: setting(
     integer(0, 1_000_000),
     0,
-    "Requests a second that one write key (or address, without keys) may make of one collector; 0 for no limit.",
+    "Requests a second that one key without a rate of its own (or address, without keys) may make of one collector; 0 for no limit.",
   ),
 
   maxWaitSeconds: setting(

@@ -1,3 +1,4 @@
+import type { Audit } from "./domain/audit.ts";
 import type { ProjectionName } from "./domain/projection.ts";
 import type { Outcome } from "./ports/broker.ts";
 import type { ErrorCode } from "./errors.ts";
@@ -96,6 +97,16 @@ export interface Signals {
   "tracing.ignored": { readonly variable: string; readonly reason: string };
   /** Told once a minute at most, with all that were lost since it was last told. */
   "spans.lost": { readonly spans: number; readonly reason: string };
+
+  /** The file of keys holds others than before, which are in force now: how many, and the names of those that came and went. */
+  "keys.changed": {
+    readonly keys: number;
+    readonly added: readonly string[];
+    readonly removed: readonly string[];
+  };
+  /** The file of keys cannot be read any more: so many keys of before stay in force. */
+  "keys.unreadable": { readonly keys: number; readonly error: unknown };
+  "audit.recorded": Audit;
 
   /** Of the operator: whether this process is the one that works. */
   "leader.changed": { readonly leading: boolean; readonly identity: string };

@@ -58,6 +58,8 @@ describe("a setting", () => {
     ["dedupWindowMs", 86_400_000],
     ["keepDays", 30],
     ["writeKeyHashes", []],
+    ["keysFile", ""],
+    ["keysRequiredFor", ["write", "read", "admin"]],
     ["corsOrigins", []],
     ["rateLimitPerSecond", 0],
   ] as const)("%s is by default %j, as documented", (name, value) => {

@@ -79,7 +79,7 @@ const mayKnow: Readonly<Record<string, readonly string[]>> = {
   worker: ["domain", "ports", "errors.ts", "signals.ts"],
   sweeper: ["domain", "ports", "errors.ts", "signals.ts"],
   adapters: ["domain", "ports", "errors.ts", "signals.ts"],
-  http: ["errors.ts", "signals.ts"],
+  http: ["domain", "errors.ts", "signals.ts"],
   commands: ["domain", "ports", "errors.ts", "config.ts", "settings.ts"],
   "errors.ts": [],
   "signals.ts": ["domain", "ports", "errors.ts"],
@@ -104,7 +104,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   mongodb: ["adapters/mongodb/"],
   "node:sqlite": ["adapters/embedded/"],
   "node:worker_threads": ["adapters/embedded/"],
-  commander: ["main.ts"],
+  commander: ["main.ts", "commands/keys-line.ts", "commands/dead-letters-line.ts"],
   typebox: [
     "domain/",
     "collector/",

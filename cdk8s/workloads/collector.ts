@@ -1,20 +1,15 @@
 import { type App, Chart } from "cdk8s";
 import type { HorizontalPodAutoscaler } from "kubernetes-types/autoscaling/v2.d.ts";
+import { keysFile, writeKeyHashes } from "./keys.ts";
 import { roleWorkload } from "./role.ts";
 import { metadata, nameOf } from "../names.ts";
-import { all, any, digits, filled, more, not, text } from "../template/expression.ts";
+import { all, any, digits, more, not, text } from "../template/expression.ts";
 import { Manifest } from "../template/manifest.ts";
 import { when } from "../template/tree.ts";
 import { values } from "../values.ts";
 
 export const COLLECTOR_PORT = 3000;
 const { autoscaling } = values.collector;
-
-/** Who may write, where it is not anyone. */
-export const writeKeyHashes = when(filled(values.writeKeys.existingSecret), {
-  name: "MILLRACE_WRITE_KEY_HASHES",
-  valueFrom: { secretKeyRef: { name: values.writeKeys.existingSecret, key: "hashes" } },
-});
 
 export function collector(app: App): void {
   const chart = new Chart(app, "collector");
@@ -31,7 +26,8 @@ export function collector(app: App): void {
     needs: ["broker"],
     args: ["collector"],
     httpPort: COLLECTOR_PORT,
-    env: [writeKeyHashes],
+    env: [writeKeyHashes, keysFile.env],
+    files: [keysFile],
   });
   new Manifest<HorizontalPodAutoscaler>(
     chart,

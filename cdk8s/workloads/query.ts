@@ -1,6 +1,7 @@
 import { type App, Chart } from "cdk8s";
-import { COLLECTOR_PORT, writeKeyHashes } from "./collector.ts";
+import { COLLECTOR_PORT } from "./collector.ts";
 import { ADMIN_PORT, adminNames, components, OPERATOR } from "./components.ts";
+import { keysFile, writeKeyHashes } from "./keys.ts";
 import { brokerEnv } from "./rabbitmq.ts";
 import { roleWorkload } from "./role.ts";
 import { variableOf } from "../../src/settings.ts";
@@ -29,7 +30,9 @@ export function query(app: App): void {
     needs: ["store"],
     args: ["query"],
     httpPort: QUERY_PORT,
+    files: [keysFile],
     env: [
+      keysFile.env,
       { name: variableOf("console"), value: choose(consoleIsOn, "on", "off") },
       // What follows is the console's: test events, dead letters, and who may do what with them.
       ...[

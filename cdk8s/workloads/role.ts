@@ -34,6 +34,8 @@ interface Role {
   /** Where it serves HTTP, and has a Service for it. */
   readonly httpPort?: number;
   readonly env?: readonly (Templated<EnvVar> | Conditional<Templated<EnvVar>>)[];
+  /** What is mounted beside what every role has. */
+  readonly files?: readonly { readonly mount: unknown; readonly volume: unknown }[];
 }
 
 /** A role of Millrace: its pods, its Services, and what a drain of nodes leaves of it. */
@@ -90,7 +92,8 @@ export function roleWorkload(chart: Chart, role: Role): void {
   disruptionBudget(chart, component, only === undefined ? role.several : all(only, role.several));
 }
 
-function rolePods({ component, roleValues, account, needs, args, httpPort, env = [] }: Role) {
+function rolePods(role: Role) {
+  const { component, roleValues, account, needs, args, httpPort, env = [], files = [] } = role;
   const served = httpPort === undefined ? [] : [{ name: "http", containerPort: httpPort }];
   return podTemplate({
     component,
@@ -122,9 +125,17 @@ function rolePods({ component, roleValues, account, needs, args, httpPort, env =
         readinessProbe: httpProbe("/readyz", "admin", { periodSeconds: 3, failureThreshold: 2 }),
         // It serves on while the word goes round that nothing more is to be sent to it.
         lifecycle: { preStop: { exec: { command: ["sleep", String(PRE_STOP_SECONDS)] } } },
-        volumeMounts: [{ name: "tmp", mountPath: "/tmp" }, spread(roleValues.extraVolumeMounts)] as never,
+        volumeMounts: [
+          { name: "tmp", mountPath: "/tmp" },
+          ...files.map(({ mount }) => mount),
+          spread(roleValues.extraVolumeMounts),
+        ] as never,
       } satisfies Templated<Container>,
     ],
-    volumes: [{ name: "tmp", emptyDir: { sizeLimit: "64Mi" } }, spread(roleValues.extraVolumes)],
+    volumes: [
+      { name: "tmp", emptyDir: { sizeLimit: "64Mi" } },
+      ...files.map(({ volume }) => volume),
+      spread(roleValues.extraVolumes),
+    ],
   });
 }

@@ -3,6 +3,7 @@ const { COLLECTOR, QUERY, KEY } = process.env;
 const username = "helm-test";
 const metric = "helm_test";
 const DEADLINE = Date.now() + 60_000;
+const authorization = KEY ? { authorization: `Bearer ${KEY}` } : {};
 /** One that does not answer is asked again. */
 const patience = () => AbortSignal.timeout(10_000);
 const pause = () => new Promise((done) => setTimeout(done, 500));
@@ -10,6 +11,7 @@ const pause = () => new Promise((done) => setTimeout(done, 500));
 async function count() {
   const answer = await fetch(`${QUERY}/metrics/hourly_logs/per_user?username=${username}&metric=${metric}`, {
     signal: patience(),
+    headers: authorization,
   });
   if (!answer.ok) throw new Error(`the query API answered ${answer.status}: ${await answer.text()}`);
   const [row] = await answer.json();
@@ -35,7 +37,7 @@ await tried("posting", async () => {
   const answer = await fetch(`${COLLECTOR}/event`, {
     method: "POST",
     signal: patience(),
-    headers: { "content-type": "application/json", ...(KEY ? { authorization: `Bearer ${KEY}` } : {}) },
+    headers: { "content-type": "application/json", ...authorization },
     body: JSON.stringify({ id, username, metric, count: 1 }),
   });
   if (!answer.ok) throw new Error(`the collector answered ${answer.status}: ${await answer.text()}`);

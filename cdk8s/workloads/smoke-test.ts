@@ -7,7 +7,7 @@ import { QUERY_PORT } from "./query.ts";
 import { ROLE_USER } from "./role.ts";
 import { metadata, millraceImage, nameOf } from "../names.ts";
 import { confined, podTemplate } from "../pod.ts";
-import { filled, text } from "../template/expression.ts";
+import { any, either, filled, text } from "../template/expression.ts";
 import { Manifest } from "../template/manifest.ts";
 import { when } from "../template/tree.ts";
 import { values } from "../values.ts";
@@ -16,6 +16,7 @@ import { values } from "../values.ts";
 const DEADLINE_SECONDS = 180;
 export const SMOKE_TEST = "smoke-test";
 const name = nameOf(SMOKE_TEST);
+const { keys, writeKeys } = values;
 
 /** Of one run: gone with it when it passes, and with the next one otherwise. */
 const hook = {
@@ -41,10 +42,14 @@ export function smokeTest(app: App): void {
         env: [
           { name: "COLLECTOR", value: text`http://${nameOf("collector")}:${String(COLLECTOR_PORT)}` },
           { name: "QUERY", value: text`http://${nameOf("query")}:${String(QUERY_PORT)}` },
-          when(filled(values.writeKeys.existingSecret), {
+          when(any(filled(keys.existingSecret), filled(writeKeys.existingSecret)), {
             name: "KEY",
             valueFrom: {
-              secretKeyRef: { name: values.writeKeys.existingSecret, key: "key", optional: true },
+              secretKeyRef: {
+                name: either(keys.existingSecret, writeKeys.existingSecret),
+                key: "key",
+                optional: true,
+              },
             },
           }),
         ],

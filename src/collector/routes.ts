@@ -17,14 +17,14 @@ const problem = (description: string) => ({
 });
 const problems = {
   400: problem("Malformed or invalid; `errors` names each field and its fault."),
-  401: problem("Write keys are on, and none was sent."),
-  403: problem("The write key is not known."),
+  401: problem("A key is needed, and none was sent."),
+  403: problem("The key is not known, has expired, or may not write."),
   408: problem("The request took too long to arrive."),
   413: problem("The body is over the limit, before or after inflation."),
   415: problem("The content type or encoding is not supported."),
   417: problem("The expectation of the header Expect is not 100-continue."),
   421: problem("The Host header does not name this server."),
-  429: problem("Over the rate limit; see Retry-After."),
+  429: problem("Over the rate limit, or over what the key may send in a UTC day; see Retry-After."),
   503: problem(
     "Nothing was taken, or it is not known whether; see Retry-After, and send it again with the same id.",
   ),

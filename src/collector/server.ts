@@ -1,10 +1,11 @@
 import cors from "@fastify/cors";
-import rateLimit from "@fastify/rate-limit";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { encodeRows, rowsOf } from "../domain/envelope.ts";
 import { MillraceError } from "../errors.ts";
-import { createServer, describe, securityOf, type ServerSettings } from "../http/server.ts";
+import { guardRoutes, type KeyRing } from "../http/keys.ts";
 import { problemContentType, problemOf } from "../http/problem.ts";
+import { limitRequests } from "../http/rate-limit.ts";
+import { createServer, describe, type ServerSettings } from "../http/server.ts";
 import type { Publisher } from "../ports/broker.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Tracer } from "../ports/tracer.ts";
@@ -13,7 +14,7 @@ import { type AcceptRules, acceptMany, acceptOne } from "./accept.ts";
 import { type Budget, checkValues, Hold, readBody, release } from "./body.ts";
 import { RequestFigures } from "./debug-vars.ts";
 import { GroupCommit } from "./group-commit.ts";
-import { keyCheck } from "../http/keys.ts";
+import { DailyQuota } from "./quota.ts";
 import { traceRequests } from "./request-spans.ts";
 import { debugVarsRoute, eventRoute, eventsRoute } from "./routes.ts";
 
@@ -22,7 +23,6 @@ export interface CollectorSettings extends ServerSettings, Omit<AcceptRules, "pl
   readonly batchMaxBytes: number;
   readonly messageMaxEvents: number;
   readonly unconfirmedMaxBytes: number;
-  readonly writeKeyHashes: readonly string[];
   readonly corsOrigins: readonly string[];
   readonly rateLimitPerSecond: number;
 }
@@ -33,6 +33,7 @@ export interface CollectorParts {
   readonly newId: () => string;
   readonly emit: Emit;
   readonly tracer?: Tracer | undefined;
+  readonly keys: KeyRing;
 }
 
 /** What a rejected event keeps waiting for its answer: its reason and a few fields. */
@@ -45,10 +46,11 @@ export async function createCollector(
   parts: CollectorParts,
   settings: CollectorSettings,
 ): Promise<FastifyInstance> {
-  const { clock, emit, tracer } = parts;
+  const { clock, emit, tracer, keys } = parts;
   const server = createServer(settings, emit);
   const budget: Budget = { maxBytes: settings.unconfirmedMaxBytes, usedBytes: 0, requests: 0 };
   const figures = new RequestFigures();
+  const quota = new DailyQuota();
   const rules: AcceptRules = { ...settings, plainText: settings.corsOrigins.length > 0 };
   const encode = (rows: readonly string[]) => encodeRows(parts.newId(), rows);
   const group = new GroupCommit(
@@ -64,11 +66,12 @@ export async function createCollector(
     }),
   });
 
-  await describe(
-    server,
-    "Millrace collector",
-    "Takes in events. A 2xx means durable; each event is counted once.",
-  );
+  const checkKey = keys.checkOf("write");
+  await describe(server, {
+    title: "Millrace collector",
+    description: "Takes in events. A 2xx means durable; each event is counted once.",
+    keys: checkKey !== undefined,
+  });
   if (settings.corsOrigins.length > 0) {
     await server.register(cors, {
       origin: settings.corsOrigins.includes("*") ? "*" : [...settings.corsOrigins],
@@ -89,47 +92,48 @@ export async function createCollector(
 
   await server.register(async (ingest) => {
     const spanOf = tracer && traceRequests(ingest, tracer);
-    let keyOf: ((request: FastifyRequest) => string) | undefined;
-    if (settings.writeKeyHashes.length > 0) {
-      const check = keyCheck(settings.writeKeyHashes);
-      keyOf = (request) => check(request.headers.authorization);
-      ingest.addHook("onRequest", async (request) => void keyOf?.(request));
+    const holderOf = guardRoutes(ingest, checkKey);
+    if (settings.rateLimitPerSecond > 0 || (checkKey !== undefined && keys.mayLimit)) {
+      await limitRequests(ingest, { holderOf, byDefault: settings.rateLimitPerSecond });
     }
-    if (settings.rateLimitPerSecond > 0) {
-      await ingest.register(rateLimit, {
-        hook: "preHandler",
-        max: settings.rateLimitPerSecond,
-        timeWindow: 1000,
-        keyGenerator: (request) => keyOf?.(request) ?? request.ip,
-        errorResponseBuilder: (_request, { max }) =>
-          new MillraceError("RATE_LIMITED", `at most ${max} requests a second are taken`),
-      });
-    }
-    const security = securityOf(settings.writeKeyHashes);
     // While a request waits for its confirm it keeps the rows alone, not the body or the objects they were made of.
     ingest.post(
       "/event",
-      { schema: { ...eventRoute, ...security }, onResponse: onResponse("/event") },
+      { schema: eventRoute, onResponse: onResponse("/event") },
       async (request, reply) => {
         using hold = new Hold(budget);
         const body = await readBody(request.raw, settings.eventMaxBytes, hold);
         const rows = rowsOf([acceptOne(body, request.headers, rules, clock.now())]);
-        await group.add({ rows, events: 1, span: spanOf?.(request) });
+        await add(rows, 1, request, reply);
         return reply.code(200).send();
       },
     );
 
     ingest.post(
       "/events",
-      { schema: { ...eventsRoute, ...security }, onResponse: onResponse("/events") },
+      { schema: eventsRoute, onResponse: onResponse("/events") },
       async (request, reply) => {
         using hold = new Hold(budget);
         const { rows, events, rejections } = await readMany(request, hold);
         if (rejections.length > 0) emit("events.rejected", { events: rejections.length });
-        if (events > 0) await group.add({ rows, events, span: spanOf?.(request) });
+        if (events > 0) await add(rows, events, request, reply);
         return answerMany(reply, events, rejections);
       },
     );
+    async function add(
+      rows: string,
+      events: number,
+      request: FastifyRequest,
+      reply: FastifyReply,
+    ): Promise<void> {
+      const giveBack = quota.take(holderOf(request), events, { nowMs: clock.now(), reply });
+      try {
+        await group.add({ rows, events, span: spanOf?.(request) });
+      } catch (error) {
+        giveBack();
+        throw error;
+      }
+    }
     async function readMany(request: FastifyRequest, hold: Hold) {
       const body = await readBody(request.raw, settings.batchMaxBytes, hold);
       checkValues(body, settings.batchMaxEvents * VALUES_AN_EVENT);

@@ -106,16 +106,24 @@ export interface Settling {
   readonly terminal: Terminal | undefined;
 }
 
-/** Replays or drops letters, once the user has agreed. Resolves to what there is to say of it. */
-export async function settle(settling: Settling): Promise<string> {
+/** What there is to say of it, and how many letters were put back or deleted. */
+export interface Settled {
+  readonly text: string;
+  readonly settled: number;
+}
+
+/** Replays or drops letters, once the user has agreed. */
+export async function settle(settling: Settling): Promise<Settled> {
   const { action, letters, terminal } = settling;
-  if (letters.length === 0) return "no dead letters match";
+  if (letters.length === 0) return { text: "no dead letters match", settled: 0 };
   const verb = action === "drop" ? "drop" : "replay";
   if (terminal !== undefined) {
     terminal.output.write(`${listText(letters)}\n`);
-    if (!(await confirmed(`${verb} these ${letters.length}?`, terminal))) return "nothing done";
+    const agreed = await confirmed(`${verb} these ${letters.length}?`, terminal);
+    if (!agreed) return { text: "nothing done", settled: 0 };
   }
-  return `${verb}: ${await settleAll(settling)} of ${letters.length}`;
+  const settled = await settleAll(settling);
+  return { text: `${verb}: ${settled} of ${letters.length}`, settled };
 }
 
 async function settleAll({ action, deadLetters, letters }: Settling): Promise<number> {

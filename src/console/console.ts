@@ -1,16 +1,15 @@
-import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import helmet from "@fastify/helmet";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { type Access, accesses } from "../domain/key.ts";
 import { MillraceError } from "../errors.ts";
-import { keyCheck } from "../http/keys.ts";
-import { securityOf } from "../http/server.ts";
-import { readLimit } from "../http/limit.ts";
+import { guardRoutes, type KeyCheck, type KeyRing } from "../http/keys.ts";
 import type { Emit } from "../signals.ts";
+import { serveDeadLetters } from "./dead-letter-routes.ts";
 import { DeadLetterDesk, type LendDeadLetters } from "./dead-letters.ts";
 import { LiveStreams } from "./live.ts";
 import { type PageFile, readPageFiles } from "./page-files.ts";
 import type { Processes } from "./processes.ts";
-import { deadLettersRoute, liveRoute, MAX_LETTERS, replayRoute, sendRoute, setupRoute } from "./routes.ts";
+import { liveRoute, sendRoute, setupRoute } from "./routes.ts";
 import { checkSameSite } from "./same-site.ts";
 import { Sampler } from "./sampler.ts";
 import type { SendEvent } from "./send-event.ts";
@@ -24,11 +23,11 @@ export interface ConsoleParts {
   /** Undefined where there is no broker that is known. */
   readonly lendDeadLetters: LendDeadLetters | undefined;
   readonly emit: Emit;
+  readonly keys: KeyRing;
 }
 export interface ConsoleSettings {
   readonly version: string;
   readonly eventMaxBytes: number;
-  readonly writeKeyHashes: readonly string[];
 }
 
 /** Events that are being passed on at a time; the answer to more is 503. */
@@ -56,7 +55,7 @@ export async function serveConsole(
       strictTransportSecurity: false,
     });
     await servePage(scope, parts.emit);
-    serveFigures(scope, parts, settings);
+    await serveFigures(scope, parts, settings);
     await serveActions(scope, parts, settings);
   });
 }
@@ -80,17 +79,15 @@ function sendFile(request: FastifyRequest, reply: FastifyReply, file: PageFile):
   return reply.header("content-encoding", "gzip").send(gzipped);
 }
 
-function serveFigures(scope: FastifyInstance, parts: ConsoleParts, settings: ConsoleSettings): void {
-  const { processes, hasOperator, emit } = parts;
-  const setup: ConsoleSetup = {
-    version: settings.version,
-    canSend: parts.sendEvent !== undefined,
-    canReplay: parts.lendDeadLetters !== undefined,
-    needsKey: settings.writeKeyHashes.length > 0,
-  };
+async function serveFigures(
+  scope: FastifyInstance,
+  parts: ConsoleParts,
+  settings: ConsoleSettings,
+): Promise<void> {
+  const { processes, hasOperator, emit, keys } = parts;
   const onResponse = countedBy(emit);
   scope.get("/console/setup", { schema: setupRoute, onResponse }, (_request, reply) =>
-    reply.header("cache-control", "no-store").send(setup),
+    reply.header("cache-control", "no-store").send(setupOf(parts, settings)),
   );
 
   const failed = (error: unknown) => emit("request.failed", { route: "/console/live", error });
@@ -103,11 +100,32 @@ function serveFigures(scope: FastifyInstance, parts: ConsoleParts, settings: Con
   // One that is taken is not counted as a request: it takes as long as the page is open.
   const onRefusal = (request: FastifyRequest, reply: FastifyReply, done: () => void): void =>
     reply.statusCode === 200 ? done() : onResponse(request, reply, done);
-  scope.get(
-    "/console/live",
-    { schema: liveRoute, exposeHeadRoute: false, onResponse: onRefusal },
-    (_request, reply) => streams.add(reply),
-  );
+  await scope.register(async (figures) => {
+    const checkKey = keys.checkOf("read");
+    guardRoutes(figures, checkKey);
+    figures.get(
+      "/console/live",
+      { schema: liveRoute, exposeHeadRoute: false, onResponse: onRefusal },
+      ({ headers: { authorization } }, reply) => streams.add(reply, () => void checkKey?.(authorization)),
+    );
+  });
+}
+
+function setupOf(
+  { sendEvent, lendDeadLetters, keys }: ConsoleParts,
+  { version }: ConsoleSettings,
+): ConsoleSetup {
+  const checks: Readonly<Record<Access, KeyCheck | undefined>> = {
+    write: keys.checkOf("write"),
+    read: keys.checkOf("read"),
+    admin: keys.checkOfReplay(),
+  };
+  return {
+    version,
+    canSend: sendEvent !== undefined,
+    canReplay: lendDeadLetters !== undefined,
+    needsKeyFor: accesses.filter((access) => checks[access] !== undefined),
+  };
 }
 
 async function serveActions(
@@ -115,17 +133,14 @@ async function serveActions(
   parts: ConsoleParts,
   settings: ConsoleSettings,
 ): Promise<void> {
-  const { sendEvent, lendDeadLetters, emit } = parts;
-  const checkKey = settings.writeKeyHashes.length > 0 ? keyCheck(settings.writeKeyHashes) : undefined;
-  const security = securityOf(settings.writeKeyHashes);
+  const { sendEvent, lendDeadLetters, emit, keys } = parts;
   const onResponse = countedBy(emit);
-  const onRequest = async ({ headers }: FastifyRequest) => {
-    checkSameSite(headers);
-    checkKey?.(headers.authorization);
-  };
 
   if (sendEvent !== undefined) {
     await scope.register(async (raw) => {
+      raw.addHook("onRequest", async ({ headers }) => checkSameSite(headers));
+      // The collector asks for the same, and counts it against the key's limits.
+      guardRoutes(raw, keys.checkOf("write"));
       raw.removeAllContentTypeParsers();
       raw.addContentTypeParser("application/json", { parseAs: "buffer" }, (_request, body, done) =>
         done(null, body),
@@ -136,7 +151,7 @@ async function serveActions(
       let sending = 0;
       raw.post<{ Body: Buffer }>(
         "/console/event",
-        { schema: { ...sendRoute, ...security }, bodyLimit, onRequest, onResponse },
+        { schema: sendRoute, bodyLimit, onResponse },
         async (request, reply) => {
           if (sending >= MAX_SENDING)
             throw new MillraceError("OVERLOADED", `${MAX_SENDING} events are on their way`);
@@ -155,25 +170,8 @@ async function serveActions(
       );
     });
   }
-
   if (lendDeadLetters !== undefined) {
-    const desk = new DeadLetterDesk(lendDeadLetters);
-    const api = scope.withTypeProvider<TypeBoxTypeProvider>();
-    api.get(
-      "/dead-letters",
-      { schema: deadLettersRoute, onResponse, preValidation: readLimit },
-      async ({ query: { queue, limit = MAX_LETTERS } }, reply) => {
-        void reply.header("cache-control", "no-store");
-        return desk.list(queue, limit);
-      },
-    );
-    api.post(
-      "/dead-letters/replay",
-      { schema: { ...replayRoute, ...security }, onRequest, onResponse },
-      async ({ body }) => ({
-        replayed: await desk.replay(body.queue, body.ids),
-      }),
-    );
+    await serveDeadLetters(scope, { desk: new DeadLetterDesk(lendDeadLetters), keys, emit, onResponse });
   }
 }
 

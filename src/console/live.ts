@@ -29,10 +29,10 @@ export class LiveStreams {
   }
 
   /**
-   * Takes the reply over until its connection or this ends.
+   * Takes the reply over until its connection or this ends, or `check` throws: its key may be revoked meanwhile.
    * @throws MillraceError OVERLOADED where too many are open.
    */
-  add(reply: FastifyReply): void {
+  add(reply: FastifyReply, check: () => void): void {
     if (this.#closed || this.#open.size >= MAX_WATCHERS) {
       throw new MillraceError("OVERLOADED", `${MAX_WATCHERS} pages are open, or this process is stopping`);
     }
@@ -51,6 +51,7 @@ export class LiveStreams {
     let decisions: string | undefined;
     let unreadSinceMs: number | undefined;
     const tell = (sample: Sample): void => {
+      if (!passes(check)) return void response.end();
       // One who reads too slowly misses snapshots: nothing is kept for it.
       if (response.writableNeedDrain) {
         unreadSinceMs ??= performance.now();
@@ -90,3 +91,12 @@ export class LiveStreams {
 
 /** JSON has no line breaks of its own. */
 const event = (name: string, json: string): string => `event: ${name}\ndata: ${json}\n\n`;
+
+function passes(check: () => void): boolean {
+  try {
+    check();
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,5 +1,6 @@
 import { Type } from "typebox";
 import { EventSchema } from "../domain/event.ts";
+import { type Access, accesses } from "../domain/key.ts";
 import { type ProjectionName, projectionNames } from "../domain/projection.ts";
 import { problemContentType } from "../http/problem.ts";
 
@@ -18,9 +19,13 @@ const reading = {
   400: problem("A parameter is not valid; `errors` names it."),
   421: problem("The Host header does not name this server."),
 };
+const keyProblems = {
+  401: problem("A key is needed, and none was sent."),
+  403: problem("The key is not known, has expired, or does not allow this."),
+};
 const writing = {
-  401: problem("Write keys are on, and none was sent."),
-  403: problem("The write key is not known, or the request comes from another site."),
+  ...keyProblems,
+  403: problem("The key does not allow this, or the request comes from another site."),
   413: problem("The body is over the limit."),
   415: problem("The content type is not application/json."),
   421: problem("The Host header does not name this server."),
@@ -38,7 +43,9 @@ export const setupRoute = {
       version: Type.String(),
       canSend: Type.Boolean({ description: "an event may be sent from the page" }),
       canReplay: Type.Boolean({ description: "dead letters can be shown and replayed" }),
-      needsKey: Type.Boolean({ description: "sending and replaying need a write key" }),
+      needsKeyFor: Type.Array(Type.Unsafe<Access>({ type: "string", enum: [...accesses] }), {
+        description: "what needs a key: sending events, reading, or the dead letters",
+      }),
     }),
     ...reading,
   },
@@ -54,6 +61,7 @@ export const liveRoute = {
   response: {
     200: { description: "The events.", content: { "text/event-stream": { schema: { type: "string" } } } },
     ...reading,
+    ...keyProblems,
     503: problem("Too many pages are open; see Retry-After."),
   },
 };
@@ -107,6 +115,7 @@ export const deadLettersRoute = {
       more: Type.Boolean({ description: "there are more than these" }),
     }),
     ...reading,
+    ...keyProblems,
     503: problem("The broker cannot answer now, or another list or replay is in hand; see Retry-After."),
   },
 };

@@ -13,7 +13,14 @@ export type SendEvent = (body: Buffer, authorization: string | undefined) => Pro
 /** Longest wait for the collector's answer, in milliseconds. */
 const TIMEOUT_MS = 10_000;
 /** What of an answer a client must see. */
-const passedOn = ["content-type", "retry-after", "www-authenticate"];
+const passedOn = [
+  "content-type",
+  "retry-after",
+  "www-authenticate",
+  "ratelimit-limit",
+  "ratelimit-remaining",
+  "ratelimit-reset",
+];
 
 const json = "application/json";
 const withAuthorization = (authorization: string | undefined) => ({

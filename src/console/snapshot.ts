@@ -1,3 +1,4 @@
+import type { Access } from "../domain/key.ts";
 import type { ProjectionName } from "../domain/projection.ts";
 
 /** What the console shows of one instant. A figure that is not known is null: JSON has no undefined. */
@@ -90,8 +91,8 @@ export interface ConsoleSetup {
   readonly canSend: boolean;
   /** Whether dead letters can be shown: this process reaches the broker. */
   readonly canReplay: boolean;
-  /** Whether sending and replaying need a write key. */
-  readonly needsKey: boolean;
+  /** What needs a key: sending events, reading, or listing and replaying dead letters. */
+  readonly needsKeyFor: readonly Access[];
 }
 
 /** A row of `GET /dead-letters`. */

@@ -7,6 +7,8 @@ export interface AdminParts {
   readonly metrics: () => Promise<{ readonly text: string; readonly contentType: string }>;
   /** What this process needs to do its job; each rejects with the reason why it cannot. */
   readonly checks: Readonly<Record<string, () => Promise<void>>>;
+  /** What is wrong though this process can do its job; each answers undefined where nothing is. */
+  readonly warnings?: Readonly<Record<string, () => string | undefined>>;
   readonly stop: AbortSignal;
   readonly hosts: HostRules;
 }
@@ -15,7 +17,7 @@ export interface AdminParts {
 const CHECK_TIMEOUT_MS = 2000;
 
 /** /metrics, /healthz (alive) and /readyz (can do its job now), on a port of their own. */
-export function createAdmin({ metrics, checks, stop, hosts }: AdminParts): FastifyInstance {
+export function createAdmin({ metrics, checks, warnings = {}, stop, hosts }: AdminParts): FastifyInstance {
   const server = fastify({ logger: false, requestTimeout: 10_000 });
   server.addHook("onRequest", (_request, reply, done) => {
     void reply.header(...noSniffing);
@@ -33,9 +35,15 @@ export function createAdmin({ metrics, checks, stop, hosts }: AdminParts): Fasti
     );
     if (stop.aborted) results.push(["stopping", "this process is stopping"]);
     const ready = results.every(([, result]) => result === "ok");
-    return reply
-      .code(ready ? 200 : 503)
-      .send({ status: ready ? "ok" : "unavailable", checks: Object.fromEntries(results) });
+    const wrong = Object.entries(warnings).flatMap(([name, warn]) => {
+      const words = warn();
+      return words === undefined ? [] : [[name, words] as const];
+    });
+    return reply.code(ready ? 200 : 503).send({
+      status: ready ? "ok" : "unavailable",
+      checks: Object.fromEntries(results),
+      ...(wrong.length === 0 ? {} : { warnings: Object.fromEntries(wrong) }),
+    });
   });
   return server;
 }

@@ -12,6 +12,7 @@ import { MillraceError } from "../errors.ts";
 import type { Emit } from "../signals.ts";
 import { answerBrokenRequest, endOnClose } from "./connection.ts";
 import { type HostRules, refuseOtherHosts } from "./host.ts";
+import { KEY_SCHEME } from "./keys.ts";
 import { errorOf, noSniffing, problemContentType, problemOf, sendProblem } from "./problem.ts";
 
 export interface ServerSettings extends HostRules {
@@ -102,18 +103,21 @@ export function createServer(settings: ServerSettings, emit: Emit): FastifyInsta
   return server;
 }
 
-const writeKey = "writeKey";
-/** For the schema of a route that takes a write key, where there are any. */
-export const securityOf = (writeKeyHashes: readonly string[]) =>
-  writeKeyHashes.length === 0 ? {} : { security: [{ [writeKey]: [] }] };
+export interface Description {
+  readonly title: string;
+  readonly description: string;
+  /** Whether any route asks for a key. */
+  readonly keys: boolean;
+}
 
 /** Adds /openapi.json and /docs, made from the schemas of the routes registered after this. */
-export async function describe(server: FastifyInstance, title: string, description: string): Promise<void> {
+export async function describe(server: FastifyInstance, description: Description): Promise<void> {
+  const { keys, ...words } = description;
   await server.register(swagger, {
     openapi: {
       openapi: "3.1.0",
-      info: { title, description, version: "1", license: { name: "Apache-2.0" } },
-      components: { securitySchemes: { [writeKey]: { type: "http", scheme: "bearer" } } },
+      info: { ...words, version: "1", license: { name: "Apache-2.0" } },
+      ...(keys ? { components: { securitySchemes: { [KEY_SCHEME]: keyScheme } } } : {}),
     },
   });
   // In a scope of its own: the headers that guard a page in a browser cost every event time and give it nothing.
@@ -128,6 +132,13 @@ export async function describe(server: FastifyInstance, title: string, descripti
   });
   server.get("/openapi.json", { schema: { hide: true } }, () => server.swagger());
 }
+
+const keyScheme = {
+  type: "http",
+  scheme: "bearer",
+  description:
+    "A key with the access that the route needs, as its operator has made it by `millrace keys create`.",
+} as const;
 
 /** What the HTTP parser lets through and RFC 9112 does not. */
 function requestFault({ httpVersion, rawHeaders }: IncomingMessage): MillraceError | undefined {

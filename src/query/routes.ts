@@ -7,7 +7,10 @@ const problem = (description: string) => ({
 });
 const problems = {
   400: problem("A parameter is not valid; `errors` names it."),
+  401: problem("A key is needed, and none was sent."),
+  403: problem("The key is not known, has expired, or may not read."),
   421: problem("The Host header does not name this server."),
+  429: problem("Over the rate limit of the key; see Retry-After."),
   503: problem("The store cannot answer now; see Retry-After."),
 };
 const paged =

@@ -2,7 +2,9 @@ import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { instantOf, isDay } from "../domain/instant.ts";
 import { type Fault, MillraceError } from "../errors.ts";
+import { guardRoutes, type KeyRing } from "../http/keys.ts";
 import { readLimit } from "../http/limit.ts";
+import { limitRequests } from "../http/rate-limit.ts";
 import { createServer, describe, type ServerSettings } from "../http/server.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Account, MetricTotal, ViewStore } from "../ports/store.ts";
@@ -18,6 +20,7 @@ export interface QueryParts {
   readonly store: ViewStore;
   readonly clock: Clock;
   readonly emit: Emit;
+  readonly keys: KeyRing;
   /** Adds the live page at `/`; undefined where there is none. */
   readonly serveConsole: ((server: FastifyInstance) => Promise<void>) | undefined;
 }
@@ -27,12 +30,17 @@ const MAX_IN_HAND = 64;
 
 /** The HTTP server of the query API, not yet listening. Every answer is as of the moment it was asked. */
 export async function createQuery(
-  { store, clock, emit, serveConsole }: QueryParts,
+  { store, clock, emit, keys, serveConsole }: QueryParts,
   settings: QuerySettings,
 ): Promise<FastifyInstance> {
   const maxRows = settings.queryMaxRows;
   const server = createServer(settings, emit);
-  await describe(server, "Millrace query", "What the events come to.");
+  const checkKey = keys.checkOf("read");
+  await describe(server, {
+    title: "Millrace query",
+    description: "What the events come to.",
+    keys: keys.isNeeded,
+  });
 
   await server.register(async (scope) => {
     const api = scope.withTypeProvider<TypeBoxTypeProvider>();
@@ -42,6 +50,8 @@ export async function createQuery(
       void reply.header("cache-control", "no-store");
       done();
     });
+    const holderOf = guardRoutes(api, checkKey);
+    if (checkKey !== undefined) await limitRequests(api, { holderOf, byDefault: 0 });
     api.addHook("preValidation", readLimit);
     api.addHook("onResponse", (request, reply, done) => {
       const route = request.routeOptions.url ?? "";

@@ -1,13 +1,13 @@
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { newWriteKey } from "../../src/commands/key.ts";
+import { newKey } from "../../src/commands/key.ts";
 import { type Standalone, startStandalone } from "../flow/standalone.ts";
 import { counted, event, type Headers, post, problem, send } from "./client.ts";
 
 const bearer = (key: string): Headers => ({ authorization: `Bearer ${key}` });
 
 describe("a collector with write keys", () => {
-  const [first, second, unknown] = [newWriteKey(), newWriteKey(), newWriteKey()];
+  const [first, second, unknown] = [newKey(), newKey(), newKey()];
   let millrace: Standalone;
   beforeAll(async () => {
     millrace = await startStandalone({
@@ -77,7 +77,7 @@ describe("a collector with write keys", () => {
 });
 
 describe("a collector with a rate limit", () => {
-  const [one, other] = [newWriteKey(), newWriteKey()];
+  const [one, other] = [newKey(), newKey()];
   let millrace: Standalone;
   beforeAll(async () => {
     millrace = await startStandalone({

@@ -206,6 +206,7 @@ test("a running standalone takes up a letter that is replayed, and counts it onc
 describe("every command", () => {
   const flags = settingNames.filter((name) => !settings[name].secret).map(flagOf);
   const letters = [...flags, "--queue", "--match", "--limit"];
+  const places = [...flags, "--secret"];
   const helps: readonly (readonly [string, readonly string[]])[] = [
     ["standalone", flags],
     ["collector", flags],
@@ -215,6 +216,10 @@ describe("every command", () => {
     ["operator", flags],
     ["config", flags],
     ["key", []],
+    ["keys create", [...places, "--name", "--access", "--expires-in", "--rate-limit", "--quota"]],
+    ["keys list", [...places, "--format"]],
+    ["keys revoke", places],
+    ["keys rotate", [...places, "--overlap", "--expires-in"]],
     [
       "send",
       [
@@ -238,21 +243,26 @@ describe("every command", () => {
   ];
   let general: Answer;
   let ofLetters: Answer;
+  let ofKeys: Answer;
   beforeAll(async () => {
     general = await millrace("--help");
     ofLetters = await millrace("dead-letters", "--help");
+    ofKeys = await millrace("keys", "--help");
   });
   /** The words that a help lists as commands. */
   const commandsIn = ({ stdout }: Answer): readonly string[] =>
     Array.from((stdout.split("Commands:")[1] ?? "").matchAll(/^ {2}([a-z-]+)/gm), (found) => found[1] ?? "");
 
   test("is listed by --help, and has a row here", () => {
-    expect([general.code, ofLetters.code]).toEqual([0, 0]);
-    const listed = [
-      ...commandsIn(general).filter((name) => name !== "dead-letters" && name !== "help"),
-      ...commandsIn(ofLetters)
+    expect([general.code, ofLetters.code, ofKeys.code]).toEqual([0, 0, 0]);
+    const below = (group: string, help: Answer) =>
+      commandsIn(help)
         .filter((name) => name !== "help")
-        .map((name) => `dead-letters ${name}`),
+        .map((name) => `${group} ${name}`);
+    const listed = [
+      ...commandsIn(general).filter((name) => !["dead-letters", "keys", "help"].includes(name)),
+      ...below("dead-letters", ofLetters),
+      ...below("keys", ofKeys),
     ];
     expect(listed.toSorted()).toEqual(helps.map(([name]) => name).toSorted());
   });

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { newWriteKey } from "../../src/commands/key.ts";
+import { newKey } from "../../src/commands/key.ts";
 import type { LendDeadLetters } from "../../src/console/dead-letters.ts";
 import { sendTo } from "../../src/console/send-event.ts";
 import type { DeadLetterRow } from "../../src/console/snapshot.ts";
@@ -48,7 +48,7 @@ describe("a standalone process", () => {
       version: expect.stringMatching(/^\d+\.\d+\.\d+/),
       canSend: true,
       canReplay: true,
-      needsKey: false,
+      needsKeyFor: [],
     });
     expect(headers.get("cache-control")).toBe("no-store");
   });
@@ -201,7 +201,7 @@ describe("a standalone process", () => {
 });
 
 describe("where write keys are on", () => {
-  const { key, hash } = newWriteKey();
+  const { key, hash } = newKey();
   let millrace: Standalone;
   beforeAll(async () => {
     millrace = await startStandalone({
@@ -215,7 +215,7 @@ describe("where write keys are on", () => {
 
   test.for([
     ["no key", {}, 401, "KEY_MISSING"],
-    ["an unknown key", { authorization: `Bearer ${newWriteKey().key}` }, 403, "KEY_REFUSED"],
+    ["an unknown key", { authorization: `Bearer ${newKey().key}` }, 403, "KEY_REFUSED"],
     ["the key", { authorization: `Bearer ${key}` }, 200, undefined],
   ] as const)("with %s an event and a replay are answered alike", async ([, headers, status, code]) => {
     const sent = await postTo(`${millrace.queryUrl}/console/event`, event("keyed"), headers);
@@ -230,7 +230,9 @@ describe("where write keys are on", () => {
   });
 
   test("the page knows that it needs one, and may look without", async () => {
-    expect((await send("GET", `${millrace.queryUrl}/console/setup`)).body).toMatchObject({ needsKey: true });
+    expect((await send("GET", `${millrace.queryUrl}/console/setup`)).body).toMatchObject({
+      needsKeyFor: ["write", "admin"],
+    });
     expect((await send("GET", `${millrace.queryUrl}/dead-letters`)).status).toBe(200);
   });
 });
@@ -252,7 +254,7 @@ describe("a query API in a process of its own", () => {
       version: "1.2.3",
       canSend: false,
       canReplay: false,
-      needsKey: false,
+      needsKeyFor: [],
     });
     for (const [method, path] of [
       ["POST", "/console/event"],
@@ -271,7 +273,7 @@ describe("a query API in a process of its own", () => {
   });
 
   test("passes the answer of a collector elsewhere on, and the key to it", async () => {
-    const { key, hash } = newWriteKey();
+    const { key, hash } = newKey();
     await using millrace = await startStandalone({
       environment: { MILLRACE_WRITE_KEY_HASHES: hash },
       readyTimeoutMs: 50_000,

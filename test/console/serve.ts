@@ -3,6 +3,7 @@ import { type ConsoleParts, type ConsoleSettings, serveConsole } from "../../src
 import { Processes } from "../../src/console/processes.ts";
 import { type Read, readAdmin } from "../../src/console/reading.ts";
 import { Addresses, type Lookup, sourceOf } from "../../src/console/sources.ts";
+import { KeyRing } from "../../src/http/keys.ts";
 import { createServer, describe } from "../../src/http/server.ts";
 import type { SignalName } from "../../src/signals.ts";
 
@@ -28,7 +29,7 @@ export async function openConsole(options: ConsoleOptions = {}): Promise<ServedC
     if (name === "request.answered" && "route" in fact) counted.push(String(fact.route));
   };
   const server = createServer({ requestTimeoutMs: 5000, host: "127.0.0.1", allowedHosts: [] }, emit);
-  await describe(server, "Console", "Of a test.");
+  await describe(server, { title: "Console", description: "Of a test.", keys: false });
   const place = { role: "standalone", host: "127.0.0.1", address: "127.0.0.1:9090" };
   const parts: ConsoleParts = {
     processes: new Processes({
@@ -40,12 +41,12 @@ export async function openConsole(options: ConsoleOptions = {}): Promise<ServedC
     sendEvent: undefined,
     lendDeadLetters: undefined,
     emit,
+    keys: new KeyRing({ writeKeyHashes: [], keysFile: "", keysRequiredFor: [] }, [], Date.now),
     ...others,
   };
   await serveConsole(server, parts, {
     version: "1.2.3",
     eventMaxBytes: 65_536,
-    writeKeyHashes: [],
     ...others,
   });
   const connections: { readonly writableLength: number }[] = [];

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { newWriteKey } from "../../src/commands/key.ts";
+import { newKey } from "../../src/commands/key.ts";
 import { startStandalone } from "../flow/standalone.ts";
 import { runSchemathesis } from "./schemathesis.ts";
 
@@ -50,7 +50,7 @@ export async function fuzzApi({ examples, seed, tell }: ApiFuzzOptions): Promise
 
 /** With keys, requests bring a good one: what is refused without is a matter of the description's security schemes. */
 function keyCases() {
-  const { key, hash } = newWriteKey();
+  const { key, hash } = newKey();
   return [
     { keys: "without keys", environment: {}, headers: [] },
     {

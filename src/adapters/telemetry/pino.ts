@@ -31,8 +31,15 @@ export function createLogger({ logLevel, logFormat }: LogSettings): Logger {
   return pino(options, prettyStream);
 }
 
+/** Of a command, whose standard output is its result: JSON lines on stderr. */
+export function createCommandLogger(): Logger {
+  return pino({ base: null }, pino.destination({ fd: 2, sync: true }));
+}
+
 /** Turns signals into log lines. The message is constant; what varies is a field. */
 export function createLogSubscriber(logger: Logger): Emit {
+  // Whatever lines are asked for, these are written.
+  const audit = logger.child({ audit: true }, { level: "info" });
   const subscribers: { readonly [K in SignalName]?: (fact: Signals[K]) => void } = {
     "role.started": (fact) => logger.info(fact, "started"),
     "role.stopped": (fact) => logger.info(fact, "stopped"),
@@ -56,6 +63,10 @@ export function createLogSubscriber(logger: Logger): Emit {
     "tracing.opened": ({ endpoint }) => logger.info({ endpoint }, "traces are exported"),
     "tracing.ignored": (fact) => logger.warn(fact, "a variable of OpenTelemetry is ignored"),
     "spans.lost": (fact) => logger.warn(fact, "spans of traces were lost: events are not concerned"),
+    "keys.changed": (fact) => audit.info(fact, "the file of keys has changed"),
+    "keys.unreadable": (fact) =>
+      audit.error(fact, "the file of keys cannot be read: those of before stay in force, mend it"),
+    "audit.recorded": (fact) => audit.info(fact, "audit"),
     "leader.changed": (fact) => logger.info(fact, fact.leading ? "leading" : "no longer leading"),
     "scaler.decided": (fact) => logger.debug(fact, "decided"),
     "replicas.changed": (fact) => logger.info(fact, "scaled"),

@@ -1,4 +1,5 @@
 import { element } from "./element.js";
+import { heldKey } from "./key.js";
 
 /**
  * Problem details (RFC 9457) as Millrace answers them.
@@ -18,15 +19,17 @@ import { element } from "./element.js";
 const ANSWER_MS = 15_000;
 
 /**
- * Asks, and never throws: what is wrong is answered as a problem.
+ * Asks, with the key that is held, and never throws: what is wrong is answered as a problem.
  * @template Body
  * @param {string} path from where the page is
  * @param {RequestInit} [request]
  * @returns {Promise<Answer<Body>>}
  */
 export async function ask(path, request = {}) {
+  const headers = new Headers(request.headers);
+  if (heldKey() !== "") headers.set("authorization", `Bearer ${heldKey()}`);
   try {
-    const answer = await fetch(path, { ...request, signal: AbortSignal.timeout(ANSWER_MS) });
+    const answer = await fetch(path, { ...request, headers, signal: AbortSignal.timeout(ANSWER_MS) });
     const text = await answer.text();
     const body = text === "" ? undefined : JSON.parse(text);
     if (answer.ok) return { ok: true, body, next: nextOf(answer) };
@@ -42,13 +45,10 @@ export async function ask(path, request = {}) {
  * @template Body
  * @param {string} path
  * @param {unknown} body
- * @param {string} key a write key, or nothing
  * @returns {Promise<Answer<Body>>}
  */
-export function post(path, body, key) {
-  /** @type {Record<string, string>} */
+export function post(path, body) {
   const headers = { "content-type": "application/json" };
-  if (key !== "") headers["authorization"] = `Bearer ${key}`;
   return ask(path, { method: "POST", headers, body: JSON.stringify(body) });
 }
 

@@ -9,6 +9,7 @@ import { makeDecisions } from "./decisions.js";
 import { byId, say } from "./element.js";
 import { calmOf, faultsOf } from "./health.js";
 import { History } from "./history.js";
+import { offerKey } from "./key.js";
 import { Letters } from "./letters.js";
 import { follow } from "./live.js";
 import { makeProcesses } from "./processes.js";
@@ -31,6 +32,7 @@ const days = new Days();
 const showTiles = makeTiles(byId("tiles", HTMLElement));
 const showProcesses = makeProcesses(byId("process-list", HTMLElement));
 const showDecisions = makeDecisions(byId("decisions", HTMLElement));
+const loadTotals = makeTotals(byId("totals", HTMLElement));
 const windowChoice = byId("window", HTMLSelectElement);
 const connection = byId("connection", HTMLElement);
 /** @type {DecisionLog | undefined} */
@@ -81,6 +83,12 @@ async function setUp() {
     return;
   }
   say(byId("version", HTMLElement), answer.body.version);
+  offerKey(answer.body.needsKeyFor, () => {
+    followAnew();
+    letters?.reload();
+    void loadTotals();
+    void days.load();
+  });
   offerSending(answer.body);
   letters = new Letters(answer.body);
 }
@@ -93,7 +101,7 @@ windowChoice.addEventListener("change", show);
 document.addEventListener("visibilitychange", show);
 offerSearch();
 offerAccounts();
-follow({
+const followAnew = follow({
   snapshots(snapshots) {
     history.add(snapshots);
     show();
@@ -111,5 +119,5 @@ follow({
   },
 });
 void setUp();
-void repeat(makeTotals(byId("totals", HTMLElement)), TOTALS_MS);
+void repeat(loadTotals, TOTALS_MS);
 void repeat(() => days.load(), DAYS_MS);

@@ -3,7 +3,6 @@
 import { ask, post, problemShown } from "./ask.js";
 import { byId, element, say } from "./element.js";
 import { queueNamed, queues } from "./queues.js";
-import { writeKey } from "./send.js";
 import { counted, instant, whole } from "./shown.js";
 import { makeTable, nothing } from "./table.js";
 
@@ -33,9 +32,11 @@ export class Letters {
   #loading = false;
   #loadAgain = false;
   #loadedMs = 0;
+  #canList = true;
 
   /** @param {ConsoleSetup} setup */
   constructor({ canReplay }) {
+    this.#canList = canReplay;
     if (!canReplay) {
       this.#place.replaceChildren(
         nothing("This process does not reach the broker, so that it cannot list dead letters."),
@@ -68,6 +69,11 @@ export class Letters {
     const again = !same && number === this.#otherNumber;
     this.#otherNumber = same ? undefined : number;
     if (again && Date.now() - this.#loadedMs > RELOAD_MS) void this.#load();
+  }
+
+  /** Reads the list anew, if there is one: with another key it may be answered. */
+  reload() {
+    if (this.#canList) void this.#load();
   }
 
   /** One at a time: the server lists for one reader alone. */
@@ -188,7 +194,7 @@ export class Letters {
     for (const [queue, letters] of byQueue) {
       const ids = letters.map(({ id }) => id);
       /** @type {Answer<{replayed: number}>} */
-      const answer = await post("dead-letters/replay", { queue, ids }, writeKey());
+      const answer = await post("dead-letters/replay", { queue, ids });
       if (answer.ok)
         told.push(
           element(

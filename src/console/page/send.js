@@ -7,24 +7,17 @@ import { span } from "./shown.js";
 
 const fields = /** @type {const} */ (["username", "metric", "count"]);
 
-/** The write key that was typed in, from where it is typed: it is kept nowhere else. */
-export function writeKey() {
-  return byId("write-key", HTMLInputElement).value.trim();
-}
-
 /**
  * The form that sends one event and then shows how it comes into each view.
  * @param {ConsoleSetup} setup
  */
-export function offerSending({ canSend, needsKey }) {
+export function offerSending({ canSend }) {
   const form = byId("event", HTMLFormElement);
   const button = form.querySelector("button");
   const steps = byId("steps", HTMLElement);
   const sent = byId("sent", HTMLElement);
   form.hidden = !canSend;
   byId("cannot-send", HTMLElement).hidden = canSend;
-  const key = form.querySelector(".key");
-  if (key instanceof HTMLElement) key.hidden = !needsKey;
   let turn = 0;
 
   const send = async () => {
@@ -43,7 +36,7 @@ export function offerSending({ canSend, needsKey }) {
     const accepted = addStep(steps, "accepted by the collector");
     const before = await seenBefore(sentEvent);
     const startedMs = performance.now();
-    const answer = await post("console/event", sentEvent, writeKey());
+    const answer = await post("console/event", sentEvent);
     if (button !== null) button.disabled = false;
     if (!answer.ok) {
       accepted.fail(answer.problem);
