@@ -1,11 +1,12 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { addBackup } from "./commands/backup-command.ts";
 import { configTable } from "./commands/config.ts";
 import { bytesOf, repairedLetters, writeLines } from "./commands/dead-letter-lines.ts";
 import { type Action, listText, type Selection, select, settle, showText } from "./commands/dead-letters.ts";
 import { newWriteKey } from "./commands/key.ts";
 import { send, sendDefaults } from "./commands/send.ts";
-import { allRoles, compose, openBroker, type Role } from "./compose.ts";
+import { allRoles, compose, openBackupSource, openBroker, openRestoreTarget, type Role } from "./compose.ts";
 import { readConfig } from "./config.ts";
 import { type Config, flagOf, type SettingName, settingNames, settings, variableOf } from "./settings.ts";
 import { type ProjectionName, projectionNames } from "./domain/projection.ts";
@@ -134,6 +135,10 @@ function program(): Command {
     });
   addSend(millrace);
   addDeadLetters(millrace);
+  const openSource = (command: Command) => openBackupSource(configOf(command));
+  const openTarget = (command: Command) => openRestoreTarget(configOf(command));
+  const shown = { terminal: process.stderr, environment: process.env, say, version };
+  addBackup(millrace, { ...shown, withSettings, openSource, openTarget });
   return millrace;
 }
 
