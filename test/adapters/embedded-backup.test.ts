@@ -29,10 +29,13 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 const backup = (...words: readonly string[]) => millrace("backup", file, ...words);
 const restore = (...words: readonly string[]) => millrace("restore", file, ...words);
 
+/** Of the messages that are applied, at the same time. */
+const numbers = Array.from({ length: 60 }, (_, i) => i);
+
 /** A store with all there may be in it, and messages and dead letters in the broker's file. */
 async function fill(dataDir: string): Promise<void> {
   await using store = await openEmbeddedStore(dataDir);
-  for (let i = 0; i < 60; i += 1) await applyMessage(store, `m${i}`, eventsOf(i));
+  await Promise.all(numbers.map((i) => applyMessage(store, `m${i}`, eventsOf(i))));
   await store.mergeMonths("2096-10-01", 0);
   await store.acquireLease("sweeper", "someone", Date.now() + 3_600_000, Date.now());
   await using broker = openBroker(dataDir);
@@ -42,7 +45,8 @@ async function fill(dataDir: string): Promise<void> {
     [rubbish("text/csv", "ann,reads,5"), rubbish("image/png", "\u0000\uFFFD")],
     ["hourlyLog", "accountName"],
   );
-  for (let i = 60; i < 70; i += 1) await broker.publish(encodeRows(`m${i}`, [rowsOf(eventsOf(i))]));
+  const more = Array.from({ length: 10 }, (_, i) => 60 + i);
+  await Promise.all(more.map((i) => broker.publish(encodeRows(`m${i}`, [rowsOf(eventsOf(i))]))));
 }
 
 async function answersIn(dataDir: string): Promise<string> {
@@ -86,15 +90,10 @@ describe("a backup of the embedded store", { timeout: 120_000 }, () => {
     await restore("--data-dir", to);
     const before = await answersIn(to);
     await using store = await openEmbeddedStore(to);
-    for (let i = 0; i < 60; i += 1) {
-      await applyMessage(store, `m${i}`, eventsOf(i));
-      // A client's retry, in a message of another id.
-      await applyMessage(
-        store,
-        `again ${i}`,
-        eventsOf(i).filter(({ id }) => id !== undefined),
-      );
-    }
+    await Promise.all(numbers.map((i) => applyMessage(store, `m${i}`, eventsOf(i))));
+    // Clients' retries, in messages of other ids.
+    const retried = (i: number) => eventsOf(i).filter(({ id }) => id !== undefined);
+    await Promise.all(numbers.map((i) => applyMessage(store, `again ${i}`, retried(i))));
     expect(await answersOf(store)).toBe(before);
   });
 
