@@ -28,6 +28,7 @@ import type { ProjectionName } from "./domain/projection.ts";
 import { MillraceError } from "./errors.ts";
 import { createAdmin } from "./http/admin.ts";
 import { KeyRing } from "./http/keys.ts";
+import type { BackupSource, RestoreTarget } from "./ports/backup.ts";
 import type { Broker } from "./ports/broker.ts";
 import type { Store } from "./ports/store.ts";
 import type { Tracer } from "./ports/tracer.ts";
@@ -60,6 +61,29 @@ export async function openBroker(config: Config, emit: Emit): Promise<Broker> {
 export async function openStore(config: Config): Promise<Store> {
   if (config.storeUrl === "embedded:") return openEmbeddedStore(config.dataDir);
   return openMongodbStore(config, systemClock);
+}
+
+/** What of the embedded adapters a backup takes in. */
+const filesOf = ({ dataDir, brokerUrl }: Config) =>
+  ({ dataDir, broker: brokerUrl === "embedded:" ? "embedded" : "elsewhere" }) as const;
+
+// Loaded by the commands that use them alone.
+export async function openBackupSource(config: Config): Promise<BackupSource> {
+  if (config.storeUrl === "embedded:") {
+    const { openEmbeddedBackup } = await import("./adapters/embedded/backup.ts");
+    return openEmbeddedBackup(filesOf(config));
+  }
+  const { openMongodbBackup } = await import("./adapters/mongodb/backup.ts");
+  return openMongodbBackup(config, systemClock);
+}
+
+export async function openRestoreTarget(config: Config): Promise<RestoreTarget> {
+  if (config.storeUrl === "embedded:") {
+    const { openEmbeddedRestore } = await import("./adapters/embedded/restore.ts");
+    return openEmbeddedRestore(filesOf(config));
+  }
+  const { openMongodbRestore } = await import("./adapters/mongodb/restore.ts");
+  return openMongodbRestore(config, systemClock);
 }
 
 /**

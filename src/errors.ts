@@ -38,6 +38,9 @@ export const errorTable = {
   BROKER_MISMATCH: { status: 500, retry: "never", title: "The broker is not as Millrace needs it" },
   STORE_MISMATCH: { status: 500, retry: "never", title: "The store is not as Millrace needs it" },
   INVALID_KEYS: { status: 500, retry: "never", title: "The keys cannot be read or changed" },
+  STORE_NOT_EMPTY: { status: 500, retry: "never", title: "A backup is restored into an empty store alone" },
+  BACKUP_DAMAGED: { status: 500, retry: "never", title: "The backup is damaged or not whole" },
+  BACKUP_MISMATCH: { status: 500, retry: "never", title: "The backup is not one for this" },
   INVALID_SETTING: { status: 500, retry: "never", title: "A setting is not valid" },
 } as const satisfies Record<string, ErrorFacts>;
 

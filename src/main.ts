@@ -3,11 +3,12 @@ import { userInfo } from "node:os";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { openKeyFile } from "./adapters/embedded/key-file.ts";
 import { createCommandLogger, createLogSubscriber } from "./adapters/telemetry/pino.ts";
+import { addBackup } from "./commands/backup-command.ts";
 import { configTable } from "./commands/config.ts";
 import { addDeadLetters } from "./commands/dead-letters-line.ts";
 import { addKeys } from "./commands/keys-line.ts";
 import { send, sendDefaults } from "./commands/send.ts";
-import { allRoles, compose, openBroker, type Role } from "./compose.ts";
+import { allRoles, compose, openBackupSource, openBroker, openRestoreTarget, type Role } from "./compose.ts";
 import { readConfig } from "./config.ts";
 import { type Config, flagOf, type SettingName, settingNames, settings, variableOf } from "./settings.ts";
 import type { RecordAudit } from "./domain/audit.ts";
@@ -153,6 +154,10 @@ function program(): Command {
       process.exitCode = 1;
     },
   });
+  const openSource = (command: Command) => openBackupSource(configOf(command));
+  const openTarget = (command: Command) => openRestoreTarget(configOf(command));
+  const shown = { terminal: process.stderr, environment: process.env, say, version };
+  addBackup(millrace, { ...shown, withSettings, openSource, openTarget });
   return millrace;
 }
 

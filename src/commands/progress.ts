@@ -8,31 +8,44 @@ const REDRAW_MS = 100;
 const BAR_WIDTH = 24;
 const CLEAR_TO_END = "\u001B[K";
 
-/** Draws a bar on a terminal until the returned function is called; draws nothing elsewhere, in CI and on a dumb terminal. */
-export function showProgress(
+/** Draws a line on a terminal until the returned function is called; draws nothing elsewhere, in CI and on a dumb terminal. */
+export function showLine(
   terminal: Terminal,
   environment: Readonly<Record<string, string | undefined>>,
-  look: () => { readonly tally: Tally; readonly totalBytes: number | undefined },
+  look: () => string,
+  styled: (line: string) => string = (line) => line,
 ): () => void {
   const ci = environment["CI"] ?? "";
   if (terminal.isTTY !== true || environment["TERM"] === "dumb" || (ci !== "" && ci !== "false")) {
     return () => {};
   }
-  const startedMs = performance.now();
   const draw = (): void => {
-    const { tally, totalBytes } = look();
-    const line = progressLine(tally, totalBytes, (performance.now() - startedMs) / 1000);
     // A line that wraps could not be drawn over.
-    const shown = line.slice(0, (terminal.columns ?? 80) - 1);
-    const bar = shown.slice(0, barLength(totalBytes));
-    const styled = styleText("cyan", bar, { stream: terminal }) + shown.slice(bar.length);
-    terminal.write(`\r${styled}${CLEAR_TO_END}`);
+    const shown = look().slice(0, (terminal.columns ?? 80) - 1);
+    terminal.write(`\r${styled(shown)}${CLEAR_TO_END}`);
   };
   const timer = setInterval(draw, REDRAW_MS);
   return () => {
     clearInterval(timer);
     terminal.write(`\r${CLEAR_TO_END}`);
   };
+}
+
+/** The same, of a line with a bar at its front. */
+export function showProgress(
+  terminal: Terminal,
+  environment: Readonly<Record<string, string | undefined>>,
+  look: () => { readonly tally: Tally; readonly totalBytes: number | undefined },
+): () => void {
+  const startedMs = performance.now();
+  const line = (): string => {
+    const { tally, totalBytes } = look();
+    return progressLine(tally, totalBytes, (performance.now() - startedMs) / 1000);
+  };
+  return showLine(terminal, environment, line, (shown) => {
+    const length = barLength(look().totalBytes);
+    return styleText("cyan", shown.slice(0, length), { stream: terminal }) + shown.slice(length);
+  });
 }
 
 function barLength(totalBytes: number | undefined): number {

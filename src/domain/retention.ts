@@ -8,6 +8,9 @@ export function hourWindow(nowMs: number): { readonly after: number; readonly up
   return { after: upTo - HOUR_SECONDS, upTo };
 }
 
+/** The lease of whoever takes away what is too old, or merges days into months. */
+export const UPKEEP_LEASE = "sweeper";
+
 /** Days before this one are merged into months: those more than `keepDays` days old. */
 export function firstDayKept(nowMs: number, keepDays: number): string {
   return dayOf(nowMs - keepDays * DAY_MS);

@@ -1,4 +1,4 @@
-import { firstDayKept, hourWindow } from "../domain/retention.ts";
+import { firstDayKept, hourWindow, UPKEEP_LEASE } from "../domain/retention.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { UpkeepStore } from "../ports/store.ts";
 import type { Emit } from "../signals.ts";
@@ -16,8 +16,7 @@ export interface SweeperSettings {
   readonly keepDays: number;
 }
 
-/** One sweeper at a time, by this lease; it is renewed before each step, so a step must be shorter. */
-const LEASE = "sweeper";
+/** One sweeper at a time, by the lease; it is renewed before each step, so a step must be shorter. */
 const LEASE_MS = 10_000;
 /** Rows a step deletes: some tens of milliseconds in which a writer waits. */
 const ROWS_A_STEP = 5000;
@@ -36,7 +35,7 @@ export async function runSweeper(
     }
     await parts.clock.sleep(settings.sweepIntervalMs * (0.75 + Math.random() / 2), stop);
   }
-  await parts.store.releaseLease(LEASE, parts.holder).catch(() => {});
+  await parts.store.releaseLease(UPKEEP_LEASE, parts.holder).catch(() => {});
 }
 
 /**
@@ -50,7 +49,7 @@ export async function sweep(
 ): Promise<boolean> {
   const { store, clock, holder, emit } = parts;
   const startedAtMs = clock.now();
-  const mine = () => store.acquireLease(LEASE, holder, clock.now() + LEASE_MS, clock.now());
+  const mine = () => store.acquireLease(UPKEEP_LEASE, holder, clock.now() + LEASE_MS, clock.now());
   const inSteps = async (step: () => Promise<number>): Promise<number> => {
     let total = 0;
     while (!stop.aborted && (await mine())) {

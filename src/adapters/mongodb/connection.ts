@@ -9,6 +9,8 @@ export interface ConnectionSettings {
   readonly storeUrl: string;
   readonly storePoolSize: number;
   readonly storeTimeoutMs: number;
+  /** A restore opens a database of which a restore is under way; by default it is not opened until that is done. */
+  readonly during?: "restore";
 }
 
 /** Runs one operation on the collections, as often as it needs. Rejects with a MillraceError. */
@@ -147,7 +149,9 @@ export class Connection implements Runner, AsyncDisposable {
         await client.connect();
         const database = client.db(this.#database, guarantees);
         await ensureSchema(database);
-        opened.resolve(collectionsOf(database));
+        const collections = collectionsOf(database);
+        if (this.#settings.during !== "restore") await assertWhole(collections);
+        opened.resolve(collections);
         return;
       } catch (thrown) {
         if (signal.aborted || opened !== this.#opened) return;
@@ -157,7 +161,8 @@ export class Connection implements Runner, AsyncDisposable {
           this.#ended.reject(mismatch);
           return;
         }
-        this.#reason = new MillraceError("STORE_UNAVAILABLE", wordsOf(thrown));
+        const known = thrown instanceof MillraceError && thrown.code === "STORE_UNAVAILABLE";
+        this.#reason = known ? thrown : new MillraceError("STORE_UNAVAILABLE", wordsOf(thrown));
         await this.#clock.sleep(Math.random() * Math.min(LONGEST_OPENING_PAUSE_MS, 100 * 2 ** tries), signal);
       }
     }
@@ -181,6 +186,16 @@ export class Connection implements Runner, AsyncDisposable {
 }
 
 const closed = (): MillraceError => new MillraceError("STORE_UNAVAILABLE", "it is closed");
+
+/** Of the lease that a restore holds from its begin to its end, whatever becomes of its process. */
+export const RESTORE_LEASE = "restore";
+
+/** @throws MillraceError STORE_UNAVAILABLE while only some of a backup may be there. */
+async function assertWhole({ lease }: Collections): Promise<void> {
+  if ((await lease.findOne({ _id: RESTORE_LEASE })) === null) return;
+  const detail = "a restore is under way, or was cut short: run `millrace restore` again with the same file";
+  throw new MillraceError("STORE_UNAVAILABLE", detail);
+}
 
 /** What an acknowledged write and an answer promise, whatever the URL says. */
 const guarantees = {

@@ -1,6 +1,6 @@
 import type { DayCount } from "../../domain/distinct-name.ts";
 import type { Connection } from "./connection.ts";
-import { cut, documentId, textBytes } from "./document-id.ts";
+import { cut, documentId, partsOf, textBytes } from "./document-id.ts";
 import { assertThere, insertOf, insertsInto } from "./inserts.ts";
 import { wholeNumber } from "./whole-number.ts";
 
@@ -19,9 +19,11 @@ export function dayCountsIn(
       metric,
       count: wholeNumber(count, "count"),
     }));
-    const writes = cut(rows, bytesOf).map((part, index) =>
+    const cuts = cut(rows, bytesOf);
+    const parts = partsOf(cuts.map((_, index) => documentId(messageId, index)));
+    const writes = cuts.map((part, index) =>
       insertOf(
-        { _id: documentId(messageId, index), at: nowMs, open: 1 as const, rows: part },
+        { _id: documentId(messageId, index), at: nowMs, ...parts, open: 1 as const, rows: part },
         part.reduce((sum, row) => sum + bytesOf(row), 0),
       ),
     );

@@ -13,6 +13,10 @@ export function documentId(messageId: string, part: number): string {
   return part === 0 ? keyOf(messageId) : `sha256 ${sha256(`${messageId}\0${part}`)}`;
 }
 
+/** What each of a message's documents holds of the others: nothing where it is the only one. */
+export const partsOf = (ids: readonly string[]): { readonly parts?: readonly string[] } =>
+  ids.length > 1 ? { parts: ids } : {};
+
 const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
 
 /** Bounds of one document: far from BSON's 16 MB also where its rows are held twice. */

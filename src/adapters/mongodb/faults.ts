@@ -101,6 +101,15 @@ export function writeFaultsOf(thrown: unknown): ReadonlyMap<number, Fault> | und
   );
 }
 
+/** Returns where every write of a bulk that was refused met a document of its id; throws what else there is. */
+export function assertOnlyThere(thrown: unknown): void {
+  const faults = writeFaultsOf(thrown);
+  if (faults === undefined) throw thrown;
+  for (const { kind, error } of faults.values()) {
+    if (kind !== "there") throw kind === "passing" ? thrown : error;
+  }
+}
+
 /** The error's name, code and words, without a URL's password. */
 export function wordsOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return String(thrown);

@@ -3,7 +3,7 @@ import { MillraceError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { PeriodCount } from "../../ports/store.ts";
 import type { Runner } from "./connection.ts";
-import { faultOf, writeFaultsOf } from "./faults.ts";
+import { assertOnlyThere, faultOf } from "./faults.ts";
 import type { FoldDocument, TotalDocument } from "./schema.ts";
 
 /** What a fold adds to the totals, and the parts it thereby counts. */
@@ -107,7 +107,8 @@ export class FoldLog {
         try {
           await total.bulkWrite(some, { ordered: false });
         } catch (thrown) {
-          assertTaken(thrown);
+          // Every write that was refused met a total that had taken it.
+          assertOnlyThere(thrown);
         }
       });
     }
@@ -154,13 +155,4 @@ function updateOf(
       },
     },
   };
-}
-
-/** Returns where every write that was refused met a total that had taken it. */
-function assertTaken(thrown: unknown): void {
-  const faults = writeFaultsOf(thrown);
-  if (faults === undefined) throw thrown;
-  for (const { kind, error } of faults.values()) {
-    if (kind !== "there") throw kind === "passing" ? thrown : error;
-  }
 }

@@ -6,13 +6,13 @@ import { averageOf, merge } from "../../domain/summary.ts";
 import { MillraceError } from "../../errors.ts";
 import type { MetricSummary, MetricTotal, Page, PerUserFilter, UserTotal } from "../../ports/store.ts";
 import type { Connection } from "./connection.ts";
-import { cut, documentId, textBytes } from "./document-id.ts";
+import { cut, documentId, partsOf, textBytes } from "./document-id.ts";
 import { assertThere, type Insert, insertOf, insertsInto } from "./inserts.ts";
 import type { HourlyDocument, HourlyTotal } from "./schema.ts";
 import { wholeNumber } from "./whole-number.ts";
 
 const ROW_BYTES = 160;
-const bytesOf = ({ username, metric }: HourlyEntry): number =>
+const bytesOf = ({ username, metric }: Pick<HourlyEntry, "username" | "metric">): number =>
   ROW_BYTES + textBytes(username) + textBytes(metric);
 /** A document is of use for an hour after its last second; then a day more, as a clock may be off. */
 const KEEP_MS = 3_600_000 + DAY_MS;
@@ -26,9 +26,19 @@ export function hourlyEntriesIn(
   return async (messageId, entries, nowMs) => {
     const { after } = hourWindow(nowMs);
     // Cut before what is too old is left out: each part is the same whenever it is written.
-    const parts = cut(entries.map(checked), bytesOf);
-    const writes = parts.flatMap((part, index) => insertFor(documentId(messageId, index), part, after));
-    assertThere(await inserts.write(writes));
+    const cuts = cut(entries.map(checked), bytesOf).map((part, index) => ({
+      _id: documentId(messageId, index),
+      users: part.filter(({ second }) => second > after),
+    }));
+    // Nothing, where every entry is too old to be ever shown again.
+    const left = cuts.filter(({ users }) => users.length > 0);
+    const last = left.flatMap(({ users }) => users).reduce((most, { second }) => Math.max(most, second), 0);
+    const shared = {
+      last,
+      expiresAt: new Date(last * 1000 + KEEP_MS),
+      ...partsOf(left.map(({ _id }) => _id)),
+    };
+    assertThere(await inserts.write(left.map((one) => insertFor({ ...one, ...shared }))));
   };
 }
 
@@ -49,18 +59,10 @@ function checked(entry: HourlyEntry): HourlyEntry {
   };
 }
 
-/** Nothing, where every entry is too old to be ever shown again. */
-function insertFor(
-  _id: string,
-  entries: readonly HourlyEntry[],
-  after: number,
-): readonly Insert<HourlyDocument>[] {
-  const users = entries.filter(({ second }) => second > after);
-  if (users.length === 0) return [];
-  const last = users.reduce((greatest, { second }) => Math.max(greatest, second), -Infinity);
-  const expiresAt = new Date(last * 1000 + KEEP_MS);
+function insertFor(document: Omit<HourlyDocument, "totals">): Insert<HourlyDocument> {
+  const { users } = document;
   const bytes = users.reduce((sum, entry) => sum + 2 * bytesOf(entry), 0);
-  return [insertOf({ _id, last, expiresAt, totals: totalsOf(users), users }, bytes)];
+  return insertOf({ ...document, totals: totalsOf(users) }, bytes);
 }
 
 function totalsOf(entries: readonly HourlyEntry[]): readonly HourlyTotal[] {

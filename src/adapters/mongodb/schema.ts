@@ -22,12 +22,15 @@ export interface LeaseDocument {
   readonly holder: string;
   readonly until: number;
 }
+/** Ids of all documents of a message that has several: by them a backup takes it whole or not at all. */
+type MessageParts = readonly string[];
 /** What one message did to the hourly log; never changed. */
 export interface HourlyDocument {
   readonly _id: string;
-  /** Its greatest second: the document is out of the hour when this is. */
+  /** The message's greatest second: its documents are out of the hour when this is. */
   readonly last: number;
   readonly expiresAt: Date;
+  readonly parts?: MessageParts;
   readonly totals: readonly HourlyTotal[];
   readonly users: readonly (HourlyTotal & { readonly username: string })[];
 }
@@ -39,6 +42,7 @@ export interface HourlyTotal extends Summary {
 export interface PartDocument {
   readonly _id: string;
   readonly at: number;
+  readonly parts?: MessageParts;
   readonly open?: 1;
   readonly rows?: readonly DayCount[];
 }
