@@ -12,6 +12,7 @@ import type { Prometheus } from "./adapters/telemetry/process-metrics.ts";
 import { createPrometheus } from "./adapters/telemetry/prometheus.ts";
 import { openTracing } from "./adapters/telemetry/tracing.ts";
 import type { Variables } from "./adapters/telemetry/tracing-settings.ts";
+import { certificateReader, openCertificates } from "./certificates.ts";
 import { createCollector } from "./collector/server.ts";
 import { type Config, variableOf } from "./settings.ts";
 import { serveConsole } from "./console/console.ts";
@@ -27,6 +28,7 @@ import type { ProjectionName } from "./domain/projection.ts";
 import { MillraceError } from "./errors.ts";
 import { createAdmin } from "./http/admin.ts";
 import type { Broker } from "./ports/broker.ts";
+import type { CertificateSource } from "./ports/certificates.ts";
 import type { Store } from "./ports/store.ts";
 import type { Tracer } from "./ports/tracer.ts";
 import { createQuery } from "./query/server.ts";
@@ -52,12 +54,13 @@ export const allRoles: readonly Role[] = [
 
 export async function openBroker(config: Config, emit: Emit): Promise<Broker> {
   if (config.brokerUrl === "embedded:") return openEmbeddedBroker(config, systemClock);
-  return openRabbitmqBroker(config, systemClock, emit);
+  const certificates = certificateReader(config, "broker");
+  return openRabbitmqBroker({ ...config, certificates }, systemClock, emit);
 }
 
-export async function openStore(config: Config): Promise<Store> {
+export async function openStore(config: Config, emit: Emit): Promise<Store> {
   if (config.storeUrl === "embedded:") return openEmbeddedStore(config.dataDir);
-  return openMongodbStore(config, systemClock);
+  return openMongodbStore({ ...config, certificates: openCertificates(config, "store", emit) }, systemClock);
 }
 
 /**
@@ -89,7 +92,7 @@ export async function compose(
   const tracing = needsBroker ? await openTracing(variables, facts, emit) : undefined;
   const tracer = tracing && parts.use(tracing).tracer;
   const broker = needsBroker ? parts.use(await openBroker(config, emit)) : undefined;
-  const store = needsStore ? parts.use(await openStore(config)) : undefined;
+  const store = needsStore ? parts.use(await openStore(config, emit)) : undefined;
 
   const admin = createAdmin({
     metrics: prometheus.metrics,
@@ -101,13 +104,23 @@ export async function compose(
   });
   const actors = [serverActor("admin", admin, { host: config.host, port: config.adminPort }, emit)];
   for (const part of [broker, store]) if (part !== undefined) actors.push(lifeline(part));
+  const certificates = openCertificates(config, "server", emit);
   const collector = roles.includes("collector")
     ? await createCollector(
-        { publisher: needed(broker), clock: systemClock, newId: randomUUIDv7, emit, tracer },
+        { publisher: needed(broker), clock: systemClock, newId: randomUUIDv7, emit, tracer, certificates },
         config,
       )
     : undefined;
-  const opened: Opened = { broker, store, collector, prometheus, role: build.role, emit, tracer };
+  const opened: Opened = {
+    broker,
+    store,
+    collector,
+    certificates,
+    prometheus,
+    role: build.role,
+    emit,
+    tracer,
+  };
   for (const role of roles) actors.push(await actorOf(role, config, opened));
   return actors;
 }
@@ -117,6 +130,7 @@ interface Opened {
   readonly broker: Broker | undefined;
   readonly store: Store | undefined;
   readonly collector: FastifyInstance | undefined;
+  readonly certificates: CertificateSource | undefined;
   readonly prometheus: Prometheus;
   /** Of the process: `standalone` where it has them all. */
   readonly role: string;
@@ -152,14 +166,20 @@ function checkHeap({ unconfirmedMaxBytes }: Config): void {
 }
 
 async function actorOf(role: Role, config: Config, opened: Opened): Promise<Actor> {
-  const { broker, store, collector, emit, tracer } = opened;
+  const { broker, store, collector, certificates, emit, tracer } = opened;
   const clock = systemClock;
   if (role === "collector") {
     const at = { host: config.host, port: config.collectorPort };
     return serverActor(role, needed(collector), at, emit);
   }
   if (role === "query") {
-    const query = { store: needed(store), clock, emit, serveConsole: consoleOf(config, opened) };
+    const query = {
+      store: needed(store),
+      clock,
+      emit,
+      certificates,
+      serveConsole: consoleOf(config, opened),
+    };
     const server = await createQuery(query, config);
     return serverActor(role, server, { host: config.host, port: config.queryPort }, emit);
   }

@@ -55,12 +55,16 @@ async function runRoles(roles: readonly Role[], command: Command): Promise<void>
 
 function announce(config: Config): void {
   if (!process.stdout.isTTY) return;
+  const scheme = config.serverCertFile === "" ? "http" : "https";
+  const [collector, query] = [config.collectorPort, config.queryPort].map(
+    (port) => `${scheme}://localhost:${port}`,
+  );
   say(`
-Millrace takes events at http://localhost:${config.collectorPort}/event
-and answers at          http://localhost:${config.queryPort}/metrics/hourly_logs/total
+Millrace takes events at ${collector}/event
+and answers at          ${query}/metrics/hourly_logs/total
 
-  curl -H 'content-type: application/json' -d '{"username":"kodingbot","count":12412414,"metric":"kite_call"}' localhost:${config.collectorPort}/event
-  curl localhost:${config.queryPort}/metrics/hourly_logs/total
+  curl -H 'content-type: application/json' -d '{"username":"kodingbot","count":12412414,"metric":"kite_call"}' ${collector}/event
+  curl ${query}/metrics/hourly_logs/total
 `);
 }
 

@@ -5,6 +5,7 @@ import { encodeRows, rowsOf } from "../domain/envelope.ts";
 import { MillraceError } from "../errors.ts";
 import { createServer, describe } from "../http/server.ts";
 import { problemContentType, problemOf } from "../http/problem.ts";
+import type { CertificateSource } from "../ports/certificates.ts";
 import type { Publisher } from "../ports/broker.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Tracer } from "../ports/tracer.ts";
@@ -34,6 +35,7 @@ export interface CollectorParts {
   readonly newId: () => string;
   readonly emit: Emit;
   readonly tracer?: Tracer | undefined;
+  readonly certificates?: CertificateSource | undefined;
 }
 
 /** What a rejected event keeps waiting for its answer: its reason and a few fields. */
@@ -46,8 +48,8 @@ export async function createCollector(
   parts: CollectorParts,
   settings: CollectorSettings,
 ): Promise<FastifyInstance> {
-  const { clock, emit, tracer } = parts;
-  const server = createServer(settings, emit);
+  const { clock, emit, tracer, certificates } = parts;
+  const server = createServer({ ...settings, certificates }, emit);
   const budget: Budget = { maxBytes: settings.unconfirmedMaxBytes, usedBytes: 0, requests: 0 };
   const figures = new RequestFigures();
   const rules: AcceptRules = { ...settings, plainText: settings.corsOrigins.length > 0 };

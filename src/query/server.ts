@@ -4,6 +4,7 @@ import { instantOf, isDay } from "../domain/instant.ts";
 import { type Fault, MillraceError } from "../errors.ts";
 import { readLimit } from "../http/limit.ts";
 import { createServer, describe } from "../http/server.ts";
+import type { CertificateSource } from "../ports/certificates.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Account, MetricTotal, ViewStore } from "../ports/store.ts";
 import type { Emit } from "../signals.ts";
@@ -19,6 +20,7 @@ export interface QueryParts {
   readonly store: ViewStore;
   readonly clock: Clock;
   readonly emit: Emit;
+  readonly certificates?: CertificateSource | undefined;
   /** Adds the live page at `/`; undefined where there is none. */
   readonly serveConsole: ((server: FastifyInstance) => Promise<void>) | undefined;
 }
@@ -28,11 +30,11 @@ const MAX_IN_HAND = 64;
 
 /** The HTTP server of the query API, not yet listening. Every answer is as of the moment it was asked. */
 export async function createQuery(
-  { store, clock, emit, serveConsole }: QueryParts,
+  { store, clock, emit, certificates, serveConsole }: QueryParts,
   settings: QuerySettings,
 ): Promise<FastifyInstance> {
   const maxRows = settings.queryMaxRows;
-  const server = createServer(settings, emit);
+  const server = createServer({ ...settings, certificates }, emit);
   await describe(server, "Millrace query", "What the events come to.");
 
   await server.register(async (scope) => {

@@ -97,7 +97,7 @@ async function sampleOf(url: string, batch: number): Promise<Sample> {
 }
 
 async function withStore(url: string, work: (store: Store) => Promise<void>): Promise<void> {
-  await using store = await openStore(readConfig({ MILLRACE_STORE_URL: url }, {}));
+  await using store = await openStore(readConfig({ MILLRACE_STORE_URL: url }, {}), () => {});
   await work(store);
 }
 
