@@ -104,7 +104,8 @@ export async function compose(
   });
   const actors = [serverActor("admin", admin, { host: config.host, port: config.adminPort }, emit)];
   for (const part of [broker, store]) if (part !== undefined) actors.push(lifeline(part));
-  const certificates = openCertificates(config, "server", emit);
+  const serves = roles.includes("collector") || roles.includes("query");
+  const certificates = serves ? openCertificates(config, "server", emit) : undefined;
   const collector = roles.includes("collector")
     ? await createCollector(
         { publisher: needed(broker), clock: systemClock, newId: randomUUIDv7, emit, tracer, certificates },
