@@ -12,6 +12,8 @@ const signals: { readonly [K in SignalName]: Signals[K] } = {
   "collector.opened": { load: () => ({ requests: 0, bytes: 0, bytesLimit: 0, messages: 0 }) },
   "console.opened": { load: () => ({ pages: 0 }) },
   "worker.opened": { queue: "hourlyLog", load: () => ({ deliveries: 0, oldestAcceptedAtMs: undefined }) },
+  "certificates.renewed": { purpose: "" },
+  "certificates.refused": { purpose: "", error: undefined },
   "request.answered": { server: "collector", route: "", status: 200, seconds: 0 },
   "request.failed": { route: "", error: undefined },
   "events.rejected": { events: 1 },

@@ -3,16 +3,14 @@ import { once } from "node:events";
 import { getHeapStatistics } from "node:v8";
 import type { FastifyInstance } from "fastify";
 import { systemClock } from "./adapters/clock.ts";
-import { openEmbeddedBroker } from "./adapters/embedded/broker.ts";
 import { KeyWatch } from "./adapters/embedded/key-watch.ts";
-import { openEmbeddedStore } from "./adapters/embedded/store.ts";
-import { openMongodbStore } from "./adapters/mongodb/store.ts";
-import { openRabbitmqBroker } from "./adapters/rabbitmq/broker.ts";
 import { createLogger, createLogSubscriber } from "./adapters/telemetry/pino.ts";
 import type { Prometheus } from "./adapters/telemetry/process-metrics.ts";
 import { createPrometheus } from "./adapters/telemetry/prometheus.ts";
 import { openTracing } from "./adapters/telemetry/tracing.ts";
 import type { Variables } from "./adapters/telemetry/tracing-settings.ts";
+import { openBroker, openStore } from "./backends.ts";
+import { openCertificates } from "./certificates.ts";
 import { createCollector } from "./collector/server.ts";
 import { type Config, variableOf } from "./settings.ts";
 import { serveConsole } from "./console/console.ts";
@@ -28,8 +26,8 @@ import type { ProjectionName } from "./domain/projection.ts";
 import { MillraceError } from "./errors.ts";
 import { createAdmin } from "./http/admin.ts";
 import { KeyRing } from "./http/keys.ts";
-import type { BackupSource, RestoreTarget } from "./ports/backup.ts";
 import type { Broker } from "./ports/broker.ts";
+import type { CertificateSource } from "./ports/certificates.ts";
 import type { Store } from "./ports/store.ts";
 import type { Tracer } from "./ports/tracer.ts";
 import { createQuery } from "./query/server.ts";
@@ -52,39 +50,6 @@ export const allRoles: readonly Role[] = [
   "query",
   "collector",
 ];
-
-export async function openBroker(config: Config, emit: Emit): Promise<Broker> {
-  if (config.brokerUrl === "embedded:") return openEmbeddedBroker(config, systemClock);
-  return openRabbitmqBroker(config, systemClock, emit);
-}
-
-export async function openStore(config: Config): Promise<Store> {
-  if (config.storeUrl === "embedded:") return openEmbeddedStore(config.dataDir);
-  return openMongodbStore(config, systemClock);
-}
-
-/** What of the embedded adapters a backup takes in. */
-const filesOf = ({ dataDir, brokerUrl }: Config) =>
-  ({ dataDir, broker: brokerUrl === "embedded:" ? "embedded" : "elsewhere" }) as const;
-
-// Loaded by the commands that use them alone.
-export async function openBackupSource(config: Config): Promise<BackupSource> {
-  if (config.storeUrl === "embedded:") {
-    const { openEmbeddedBackup } = await import("./adapters/embedded/backup.ts");
-    return openEmbeddedBackup(filesOf(config));
-  }
-  const { openMongodbBackup } = await import("./adapters/mongodb/backup.ts");
-  return openMongodbBackup(config, systemClock);
-}
-
-export async function openRestoreTarget(config: Config): Promise<RestoreTarget> {
-  if (config.storeUrl === "embedded:") {
-    const { openEmbeddedRestore } = await import("./adapters/embedded/restore.ts");
-    return openEmbeddedRestore(filesOf(config));
-  }
-  const { openMongodbRestore } = await import("./adapters/mongodb/restore.ts");
-  return openMongodbRestore(config, systemClock);
-}
 
 /**
  * Opens what the roles need, registers each opened part in `parts` (closed in reverse order), and answers the actors to
@@ -116,7 +81,7 @@ export async function compose(
   const tracing = needsBroker ? await openTracing(variables, facts, emit) : undefined;
   const tracer = tracing && parts.use(tracing).tracer;
   const broker = needsBroker ? parts.use(await openBroker(config, emit)) : undefined;
-  const store = needsStore ? parts.use(await openStore(config)) : undefined;
+  const store = needsStore ? parts.use(await openStore(config, emit)) : undefined;
 
   const admin = createAdmin({
     metrics: prometheus.metrics,
@@ -134,13 +99,33 @@ export async function compose(
     actors.push({ name: "keys", run: (until) => watch.run(systemClock, changed, until) });
   }
   for (const part of [broker, store]) if (part !== undefined) actors.push(lifeline(part));
+  const serves = roles.includes("collector") || roles.includes("query");
+  const certificates = serves ? openCertificates(config, "server", emit) : undefined;
   const collector = roles.includes("collector")
     ? await createCollector(
-        { publisher: needed(broker), clock: systemClock, newId: randomUUIDv7, emit, tracer, keys },
+        {
+          publisher: needed(broker),
+          clock: systemClock,
+          newId: randomUUIDv7,
+          emit,
+          tracer,
+          keys,
+          certificates,
+        },
         config,
       )
     : undefined;
-  const opened: Opened = { broker, store, collector, prometheus, role: build.role, emit, tracer, keys };
+  const opened: Opened = {
+    broker,
+    store,
+    collector,
+    certificates,
+    prometheus,
+    role: build.role,
+    emit,
+    tracer,
+    keys,
+  };
   for (const role of roles) actors.push(await actorOf(role, config, opened));
   return actors;
 }
@@ -150,6 +135,7 @@ interface Opened {
   readonly broker: Broker | undefined;
   readonly store: Store | undefined;
   readonly collector: FastifyInstance | undefined;
+  readonly certificates: CertificateSource | undefined;
   readonly prometheus: Prometheus;
   /** Of the process: `standalone` where it has them all. */
   readonly role: string;
@@ -193,14 +179,15 @@ function checkHeap({ unconfirmedMaxBytes }: Config): void {
 }
 
 async function actorOf(role: Role, config: Config, opened: Opened): Promise<Actor> {
-  const { broker, store, collector, emit, tracer, keys } = opened;
+  const { broker, store, collector, certificates, emit, tracer, keys } = opened;
   const clock = systemClock;
   if (role === "collector") {
     const at = { host: config.host, port: config.collectorPort };
     return serverActor(role, needed(collector), at, emit);
   }
   if (role === "query") {
-    const query = { store: needed(store), clock, emit, keys, serveConsole: consoleOf(config, opened) };
+    const serve = consoleOf(config, opened);
+    const query = { store: needed(store), clock, emit, keys, certificates, serveConsole: serve };
     const server = await createQuery(query, config);
     return serverActor(role, server, { host: config.host, port: config.queryPort }, emit);
   }

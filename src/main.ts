@@ -8,7 +8,8 @@ import { configTable } from "./commands/config.ts";
 import { addDeadLetters } from "./commands/dead-letters-line.ts";
 import { addKeys } from "./commands/keys-line.ts";
 import { send, sendDefaults } from "./commands/send.ts";
-import { allRoles, compose, openBackupSource, openBroker, openRestoreTarget, type Role } from "./compose.ts";
+import { openBackupSource, openBroker, openRestoreTarget } from "./backends.ts";
+import { allRoles, compose, type Role } from "./compose.ts";
 import { readConfig } from "./config.ts";
 import { type Config, flagOf, type SettingName, settingNames, settings, variableOf } from "./settings.ts";
 import type { RecordAudit } from "./domain/audit.ts";
@@ -58,12 +59,16 @@ async function runRoles(roles: readonly Role[], command: Command): Promise<void>
 
 function announce(config: Config): void {
   if (!process.stdout.isTTY) return;
+  const scheme = config.serverCertFile === "" ? "http" : "https";
+  const [collector, query] = [config.collectorPort, config.queryPort].map(
+    (port) => `${scheme}://localhost:${port}`,
+  );
   say(`
-Millrace takes events at http://localhost:${config.collectorPort}/event
-and answers at          http://localhost:${config.queryPort}/metrics/hourly_logs/total
+Millrace takes events at ${collector}/event
+and answers at          ${query}/metrics/hourly_logs/total
 
-  curl -H 'content-type: application/json' -d '{"username":"kodingbot","count":12412414,"metric":"kite_call"}' localhost:${config.collectorPort}/event
-  curl localhost:${config.queryPort}/metrics/hourly_logs/total
+  curl -H 'content-type: application/json' -d '{"username":"kodingbot","count":12412414,"metric":"kite_call"}' ${collector}/event
+  curl ${query}/metrics/hourly_logs/total
 `);
 }
 

@@ -19,6 +19,7 @@ const secret = <T>(kind: Kind<T>, fallback: T, sentence: string): Setting<T> => 
 
 const MIB = 1024 * 1024;
 const HOUR_MS = 3_600_000;
+const file = matching(/^.*$/, "the path of a file");
 
 /** Every setting once. `collectorPort` is the variable MILLRACE_COLLECTOR_PORT and the flag --collector-port. */
 export const settings = {
@@ -59,7 +60,33 @@ export const settings = {
     10_000,
     "Longest time that one operation of MongoDB may take, with the search for a server, in milliseconds.",
   ),
+  brokerCaFile: setting(file, "", "PEM file of the authorities that sign the broker's certificate."),
+  brokerCertFile: setting(
+    file,
+    "",
+    "PEM file of the certificate that is shown to a broker that asks for one.",
+  ),
+  brokerKeyFile: setting(file, "", "PEM file of that certificate's private key."),
+  storeCaFile: setting(
+    file,
+    "",
+    "PEM file of the authorities that sign the store's certificate; with any of these three the store is spoken to with TLS.",
+  ),
+  storeCertFile: setting(file, "", "PEM file of the certificate that is shown to a store that asks for one."),
+  storeKeyFile: setting(file, "", "PEM file of that certificate's private key."),
   dataDir: setting(matching(/./, "a folder"), "./data", "Folder of the embedded broker's and store's files."),
+
+  serverCertFile: setting(
+    file,
+    "",
+    "PEM file of a certificate, with which the collector and the query API are served with TLS; the admin port is not.",
+  ),
+  serverKeyFile: setting(file, "", "PEM file of that certificate's private key."),
+  serverClientCaFile: setting(
+    file,
+    "",
+    "PEM file of authorities; a client must show a certificate that one of them has signed.",
+  ),
 
   eventMaxBytes: setting(integer(256, 16 * MIB), 64 * 1024, "Longest body of POST /event, in bytes."),
   batchMaxBytes: setting(

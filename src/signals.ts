@@ -42,6 +42,9 @@ export interface Signals {
   "collector.opened": { readonly load: () => CollectorLoad };
   "console.opened": { readonly load: () => { readonly pages: number } };
   "worker.opened": { readonly queue: ProjectionName; readonly load: () => WorkerLoad };
+  "certificates.renewed": { readonly purpose: string };
+  /** The last good ones stay in use. */
+  "certificates.refused": { readonly purpose: string; readonly error: unknown };
   "request.failed": { readonly route: string; readonly error: unknown };
   "events.rejected": { readonly events: number };
   "message.published": {

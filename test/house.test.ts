@@ -79,17 +79,18 @@ const mayKnow: Readonly<Record<string, readonly string[]>> = {
   worker: ["domain", "ports", "errors.ts", "signals.ts"],
   sweeper: ["domain", "ports", "errors.ts", "signals.ts"],
   adapters: ["domain", "ports", "errors.ts", "signals.ts"],
-  http: ["domain", "errors.ts", "signals.ts"],
+  http: ["domain", "ports", "errors.ts", "signals.ts"],
   commands: ["domain", "ports", "errors.ts", "config.ts", "settings.ts"],
   "errors.ts": [],
   "signals.ts": ["domain", "ports", "errors.ts"],
+  "certificates.ts": ["ports", "errors.ts", "settings.ts", "signals.ts"],
   "config.ts": ["errors.ts", "settings.ts"],
   "settings.ts": ["setting-kinds.ts"],
   "setting-kinds.ts": [],
   "run.ts": ["signals.ts"],
   "version.ts": [],
 };
-const knowEverything = ["compose.ts", "main.ts"];
+const knowEverything = ["backends.ts", "compose.ts", "main.ts"];
 
 /** Packages, and the only places that may import them; a folder ends with a slash. */
 const homes: Readonly<Record<string, readonly string[]>> = {

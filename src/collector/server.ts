@@ -6,6 +6,7 @@ import { guardRoutes, type KeyRing } from "../http/keys.ts";
 import { problemContentType, problemOf } from "../http/problem.ts";
 import { limitRequests } from "../http/rate-limit.ts";
 import { createServer, describe, type ServerSettings } from "../http/server.ts";
+import type { CertificateSource } from "../ports/certificates.ts";
 import type { Publisher } from "../ports/broker.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Tracer } from "../ports/tracer.ts";
@@ -34,6 +35,7 @@ export interface CollectorParts {
   readonly emit: Emit;
   readonly tracer?: Tracer | undefined;
   readonly keys: KeyRing;
+  readonly certificates?: CertificateSource | undefined;
 }
 
 /** What a rejected event keeps waiting for its answer: its reason and a few fields. */
@@ -46,8 +48,8 @@ export async function createCollector(
   parts: CollectorParts,
   settings: CollectorSettings,
 ): Promise<FastifyInstance> {
-  const { clock, emit, tracer, keys } = parts;
-  const server = createServer(settings, emit);
+  const { clock, emit, tracer, keys, certificates } = parts;
+  const server = createServer({ ...settings, certificates }, emit);
   const budget: Budget = { maxBytes: settings.unconfirmedMaxBytes, usedBytes: 0, requests: 0 };
   const figures = new RequestFigures();
   const quota = new DailyQuota();

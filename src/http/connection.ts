@@ -1,5 +1,6 @@
 import { type ServerResponse, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
+import { Server as TlsServer } from "node:tls";
 import type { FastifyInstance } from "fastify";
 import { MillraceError } from "../errors.ts";
 import { noSniffing, problemContentType, problemOf } from "./problem.ts";
@@ -11,7 +12,8 @@ interface AnsweringSocket extends Socket {
 
 /** What the HTTP parser refuses never becomes a request: the answer is written to the bare socket. */
 export function answerBrokenRequest(error: Error & { code?: string }, socket: AnsweringSocket): void {
-  if (error.code === "ECONNRESET" || !socket.writable) {
+  // Others are of the connection itself, or of a TLS handshake: nobody is there to be answered.
+  if (!/^(HPE|ERR_HTTP)_/.test(error.code ?? "") || !socket.writable) {
     socket.destroy();
     return;
   }
@@ -40,18 +42,36 @@ export function answerBrokenRequest(error: Error & { code?: string }, socket: An
  */
 export function endOnClose(server: FastifyInstance): void {
   const open = new Set<Socket>();
+  const shakingHands = new Map<string, Socket>();
   let closing = false;
-  server.server.on("connection", (socket) => {
+  const add = (socket: Socket): void => {
     open.add(socket);
     socket.once("close", () => open.delete(socket));
     if (closing) endWhenIdle(socket);
-  });
+  };
+  if (server.server instanceof TlsServer) {
+    server.server.on("connection", (socket: Socket) => {
+      const client = clientOf(socket);
+      shakingHands.set(client, socket);
+      socket.once("close", () => shakingHands.delete(client));
+    });
+    // A response is on the socket of the plain text.
+    server.server.on("secureConnection", (socket) => {
+      shakingHands.delete(clientOf(socket));
+      add(socket);
+    });
+  } else {
+    server.server.on("connection", add);
+  }
   server.addHook("preClose", (done) => {
     closing = true;
+    for (const socket of shakingHands.values()) socket.destroy();
     for (const socket of open) endWhenIdle(socket);
     done();
   });
 }
+
+const clientOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
 
 function endWhenIdle(socket: AnsweringSocket): void {
   const { _httpMessage: answering } = socket;

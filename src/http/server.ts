@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { Server as TlsServer } from "node:tls";
 import swagger from "@fastify/swagger";
 import swaggerUi from "@fastify/swagger-ui";
 import helmet from "@fastify/helmet";
@@ -9,6 +10,7 @@ import fastify, {
   type HTTPMethods,
 } from "fastify";
 import { MillraceError } from "../errors.ts";
+import type { CertificateSource } from "../ports/certificates.ts";
 import type { Emit } from "../signals.ts";
 import { answerBrokenRequest, endOnClose } from "./connection.ts";
 import { type HostRules, refuseOtherHosts } from "./host.ts";
@@ -16,6 +18,8 @@ import { KEY_SCHEME } from "./keys.ts";
 import { errorOf, noSniffing, problemContentType, problemOf, sendProblem } from "./problem.ts";
 
 export interface ServerSettings extends HostRules {
+  /** With these, TLS is spoken; with a `ca` among them, to clients alone that prove themselves by it. */
+  readonly certificates?: CertificateSource | undefined;
   /** Longest time a request may take to arrive, in milliseconds. */
   readonly requestTimeoutMs: number;
 }
@@ -27,12 +31,7 @@ export function createServer(settings: ServerSettings, emit: Emit): FastifyInsta
     // On a node with too much to do, its 10 s pass before the plugins are read; a probe ends what never starts.
     pluginTimeout: 60_000,
     requestTimeout: settings.requestTimeoutMs,
-    http: {
-      // Its answer would be no problem details; see requestFault.
-      requireHostHeader: false,
-      headersTimeout: settings.requestTimeoutMs,
-      connectionsCheckingInterval: Math.min(1000, settings.requestTimeoutMs),
-    },
+    ...listenerOf(settings),
     routerOptions: { maxParamLength: 1024, ignoreTrailingSlash: true },
     ajv: {
       // Formats are for who reads the description: the handlers judge them, and say what is wrong in better words.
@@ -61,6 +60,10 @@ export function createServer(settings: ServerSettings, emit: Emit): FastifyInsta
       .end(body);
   });
   endOnClose(server);
+  settings.certificates?.onChange(() => {
+    if (server.server instanceof TlsServer)
+      server.server.setSecureContext(settings.certificates?.current ?? {});
+  });
   server.addHook("onRequest", (request, reply, done) => {
     void reply.header(...noSniffing);
     done(requestFault(request.raw));
@@ -101,6 +104,27 @@ export function createServer(settings: ServerSettings, emit: Emit): FastifyInsta
     );
   }
   return server;
+}
+
+/** Options of node's own server, plain or with TLS. */
+function listenerOf({ requestTimeoutMs, certificates }: ServerSettings) {
+  const common = {
+    // Its answer would be no problem details; see requestFault.
+    requireHostHeader: false,
+    headersTimeout: requestTimeoutMs,
+    connectionsCheckingInterval: Math.min(1000, requestTimeoutMs),
+  };
+  if (certificates === undefined) return { http: common };
+  const { ca } = certificates.current;
+  return {
+    https: {
+      ...common,
+      ...certificates.current,
+      handshakeTimeout: requestTimeoutMs,
+      requestCert: ca !== undefined,
+      rejectUnauthorized: ca !== undefined,
+    },
+  };
 }
 
 export interface Description {

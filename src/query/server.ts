@@ -6,6 +6,7 @@ import { guardRoutes, type KeyRing } from "../http/keys.ts";
 import { readLimit } from "../http/limit.ts";
 import { limitRequests } from "../http/rate-limit.ts";
 import { createServer, describe, type ServerSettings } from "../http/server.ts";
+import type { CertificateSource } from "../ports/certificates.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Account, MetricTotal, ViewStore } from "../ports/store.ts";
 import type { Emit } from "../signals.ts";
@@ -21,6 +22,7 @@ export interface QueryParts {
   readonly clock: Clock;
   readonly emit: Emit;
   readonly keys: KeyRing;
+  readonly certificates?: CertificateSource | undefined;
   /** Adds the live page at `/`; undefined where there is none. */
   readonly serveConsole: ((server: FastifyInstance) => Promise<void>) | undefined;
 }
@@ -30,11 +32,11 @@ const MAX_IN_HAND = 64;
 
 /** The HTTP server of the query API, not yet listening. Every answer is as of the moment it was asked. */
 export async function createQuery(
-  { store, clock, emit, keys, serveConsole }: QueryParts,
+  { store, clock, emit, keys, certificates, serveConsole }: QueryParts,
   settings: QuerySettings,
 ): Promise<FastifyInstance> {
   const maxRows = settings.queryMaxRows;
-  const server = createServer(settings, emit);
+  const server = createServer({ ...settings, certificates }, emit);
   const checkKey = keys.checkOf("read");
   await describe(server, {
     title: "Millrace query",

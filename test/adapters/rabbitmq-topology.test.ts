@@ -60,7 +60,7 @@ describe("where the management API is", () => {
     ["amqp://u:p@host", "https://admin:x@elsewhere/rabbit", "https://elsewhere/rabbit/", "admin:x", "/"],
     ["amqp://u:p@host", "http://elsewhere:1", "http://elsewhere:1/", "u:p", "/"],
   ] as const)("for %s and %j is %s", ([brokerUrl, managementUrl, url, credentials, vhost]) => {
-    const management = managementOf(brokerUrl, managementUrl);
+    const management = managementOf({ url: brokerUrl }, managementUrl);
     expect({ ...management, url: management.url.href }).toEqual({
       url,
       authorization: basic(credentials),

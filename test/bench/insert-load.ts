@@ -1,6 +1,6 @@
 import { randomUUIDv7 } from "node:crypto";
 import { type AnyBulkWriteOperation, type Db, type Document, MongoClient } from "mongodb";
-import { openStore } from "../../src/compose.ts";
+import { openStore } from "../../src/backends.ts";
 import { readConfig } from "../../src/config.ts";
 import { accountName } from "../../src/domain/account-name.ts";
 import { distinctName } from "../../src/domain/distinct-name.ts";
@@ -97,7 +97,7 @@ async function sampleOf(url: string, batch: number): Promise<Sample> {
 }
 
 async function withStore(url: string, work: (store: Store) => Promise<void>): Promise<void> {
-  await using store = await openStore(readConfig({ MILLRACE_STORE_URL: url }, {}));
+  await using store = await openStore(readConfig({ MILLRACE_STORE_URL: url }, {}), () => {});
   await work(store);
 }
 

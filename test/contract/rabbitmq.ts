@@ -11,7 +11,7 @@ export interface RabbitmqAt {
 
 /** A virtual host of its own on a RabbitMQ, deleted at the end. */
 export async function rabbitmqBroker(at: RabbitmqAt): Promise<BrokerWorld & { readonly brokerUrl: string }> {
-  const { url: api, authorization } = managementOf(at.url, at.managementUrl);
+  const { url: api, authorization } = managementOf({ url: at.url }, at.managementUrl);
   const vhost = `contract-${randomUUID()}`;
   const user = decodeURIComponent(new URL(at.url).username || "guest");
   const ask = async (method: "PUT" | "DELETE", path: string, body: object = {}): Promise<void> => {

@@ -1,5 +1,6 @@
 import { MongoClient, ReadConcern, ReadPreference } from "mongodb";
 import { MillraceError } from "../../errors.ts";
+import type { CertificateSource } from "../../ports/certificates.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { type Fault, faultOf, wordsOf } from "./faults.ts";
 import { onHungHeartbeat } from "./heartbeat.ts";
@@ -11,6 +12,8 @@ export interface ConnectionSettings {
   readonly storeTimeoutMs: number;
   /** A restore opens a database of which a restore is under way; by default it is not opened until that is done. */
   readonly during?: "restore";
+  /** With these, TLS is spoken. */
+  readonly certificates?: CertificateSource | undefined;
 }
 
 /** Runs one operation on the collections, as often as it needs. Rejects with a MillraceError. */
@@ -59,6 +62,7 @@ export class Connection implements Runner, AsyncDisposable {
     this.ended = this.#ended.promise;
     this.ended.catch(() => {});
     this.#client = this.#newClient();
+    settings.certificates?.onChange(() => this.#replaceClient(this.#client, "its certificates are others"));
   }
 
   /** Tries again what passes by itself. Every try is bounded by the time-out. */
@@ -127,19 +131,22 @@ export class Connection implements Runner, AsyncDisposable {
   }
 
   #newClient(): MongoClient {
-    const { storeUrl, storePoolSize, storeTimeoutMs } = this.#settings;
-    const client = clientOf(storeUrl, storePoolSize, storeTimeoutMs);
-    onHungHeartbeat(client, storeTimeoutMs, () => {
-      if (client !== this.#client || this.#stop.signal.aborted) return;
-      this.#reason = new MillraceError("STORE_UNAVAILABLE", "the driver had ceased to look for it");
-      this.#opened = Promise.withResolvers<Collections>();
-      this.#client = this.#newClient();
-      // Its operations fail, and are tried again with the new one.
-      client.close().catch(() => {});
-    });
+    const client = clientOf(this.#settings);
+    onHungHeartbeat(client, this.#timeoutMs, () =>
+      this.#replaceClient(client, "the driver had ceased to look for it"),
+    );
     this.#opened.promise.catch(() => {});
     void this.#open(client, this.#opened);
     return client;
+  }
+
+  #replaceClient(client: MongoClient, reason: string): void {
+    if (client !== this.#client || this.#stop.signal.aborted) return;
+    this.#reason = new MillraceError("STORE_UNAVAILABLE", reason);
+    this.#opened = Promise.withResolvers<Collections>();
+    this.#client = this.#newClient();
+    // Its operations fail, and are tried again with the new one.
+    client.close().catch(() => {});
   }
 
   async #open(client: MongoClient, opened: PromiseWithResolvers<Collections>): Promise<void> {
@@ -204,11 +211,13 @@ const guarantees = {
   readPreference: ReadPreference.primary,
 } as const;
 
-function clientOf(url: string, poolSize: number, timeoutMs: number): MongoClient {
+function clientOf(settings: ConnectionSettings): MongoClient {
+  const { storeUrl, storePoolSize, storeTimeoutMs: timeoutMs, certificates } = settings;
   try {
-    return new MongoClient(url, {
+    return new MongoClient(storeUrl, {
       appName: "millrace",
-      maxPoolSize: poolSize,
+      maxPoolSize: storePoolSize,
+      ...(certificates === undefined ? {} : { tls: true, ...certificates.current }),
       // The driver's one time-out for all (timeoutMS) does nothing in 7.9: each step has its own, and `#within` bounds the whole.
       serverSelectionTimeoutMS: timeoutMs,
       connectTimeoutMS: timeoutMs,

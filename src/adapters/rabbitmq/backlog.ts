@@ -1,6 +1,10 @@
+import { get as plainGet } from "node:http";
+import { get, type RequestOptions } from "node:https";
+import { text } from "node:stream/consumers";
 import type { ProjectionName } from "../../domain/projection.ts";
 import { MillraceError } from "../../errors.ts";
 import type { Backlog } from "../../ports/broker.ts";
+import type { Address } from "./connection.ts";
 import { deadQueueOf, retryQueuesOf } from "./topology.ts";
 
 /** Longest wait for the management API, in milliseconds. */
@@ -20,10 +24,11 @@ export interface Management {
   readonly url: URL;
   readonly authorization: string;
   readonly vhost: string;
+  readonly certificates: Address["certificates"];
 }
 
 /** By default on its usual port of the broker's host, with the broker's credentials; those in `managementUrl` win. */
-export function managementOf(brokerUrl: string, managementUrl: string): Management {
+export function managementOf({ url: brokerUrl, certificates }: Address, managementUrl: string): Management {
   const broker = new URL(brokerUrl);
   const secure = broker.protocol === "amqps:";
   const base = secure ? `https://${broker.hostname}:15671` : `http://${broker.hostname}:15672`;
@@ -36,6 +41,7 @@ export function managementOf(brokerUrl: string, managementUrl: string): Manageme
     url,
     authorization: `Basic ${Buffer.from(credentials).toString("base64")}`,
     vhost: decodeURIComponent(broker.pathname.slice(1)) || "/",
+    certificates,
   };
 }
 
@@ -65,18 +71,34 @@ async function figuresOf({
   url,
   authorization,
   vhost,
+  certificates,
 }: Management): Promise<ReadonlyMap<string, QueueFigures>> {
   const columns = "name,messages,messages_ready,messages_unacknowledged";
   const at = new URL(`api/queues/${encodeURIComponent(vhost)}?columns=${columns}`, url);
   const unavailable = (detail: string, cause?: unknown) =>
     new MillraceError("BROKER_UNAVAILABLE", `the management API at ${url.origin} ${detail}`, { cause });
-  let response: Response;
-  try {
-    response = await fetch(at, { headers: { authorization }, signal: AbortSignal.timeout(TIMEOUT_MS) });
-  } catch (error) {
+  const options = {
+    ...certificates?.(),
+    headers: { authorization },
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+  };
+  const { status, body } = await answerOf(at, options).catch((error: unknown) => {
     throw unavailable("does not answer", error);
-  }
-  if (!response.ok) throw unavailable(`answers ${response.status}`);
-  const queues = (await response.json()) as readonly QueueFigures[];
+  });
+  if (status !== 200) throw unavailable(`answers ${status}`);
+  const queues = JSON.parse(body) as readonly QueueFigures[];
   return new Map(queues.map((one) => [one.name, one]));
+}
+
+/** By node's own client: fetch takes no certificates. */
+async function answerOf(
+  at: URL,
+  options: RequestOptions,
+): Promise<{ readonly status: number | undefined; readonly body: string }> {
+  return new Promise((resolve, reject) => {
+    const asked = (at.protocol === "https:" ? get : plainGet)(at, options, (answer) => {
+      text(answer).then((body) => resolve({ status: answer.statusCode, body }), reject);
+    });
+    asked.once("error", reject);
+  });
 }

@@ -1,6 +1,7 @@
 import { type Channel, type ChannelModel, type ConfirmChannel, connect } from "amqplib";
 import type { Socket } from "node:net";
 import { asMillraceError, MillraceError } from "../../errors.ts";
+import type { Certificates } from "../../ports/certificates.ts";
 
 /** Silence after which either side takes the other for dead, in seconds: twice or three times this, as RabbitMQ counts. */
 const HEARTBEAT_SECONDS = 5;
@@ -22,11 +23,19 @@ export interface Connection {
   close(): Promise<void>;
 }
 
+/** Where RabbitMQ is. */
+export interface Address {
+  readonly url: string;
+  /** For an `amqps:` URL; read anew for each connection, so that those are taken up that were renewed. */
+  readonly certificates?: (() => Certificates) | undefined;
+}
+
 /** @param purpose - what RabbitMQ's management shows as the connection's name, such as `publish`. */
-export async function openConnection(url: string, purpose: string): Promise<Connection> {
+export async function openConnection({ url, certificates }: Address, purpose: string): Promise<Connection> {
   const at = new URL(url);
   if (!at.searchParams.has("heartbeat")) at.searchParams.set("heartbeat", String(HEARTBEAT_SECONDS));
   const model = await connect(at.href, {
+    ...certificates?.(),
     noDelay: true,
     timeout: CONNECT_TIMEOUT_MS,
     clientProperties: { connection_name: `millrace ${purpose}` },

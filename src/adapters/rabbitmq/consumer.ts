@@ -15,7 +15,6 @@ const SETTLE_RETRY_MS = 1000;
 const CANCEL_TIMEOUT_MS = 2000;
 
 export interface ConsumerParts extends ConnectionParts {
-  readonly brokerUrl: string;
   readonly publisher: ConfirmingPublisher;
 }
 /** A channel that delivers. */
@@ -54,7 +53,6 @@ export class QueueConsumer {
     this.#intake = new Intake(prefetch, (delivered) => this.#deliver(delivered));
     this.#link = new Link({
       ...parts,
-      url: parts.brokerUrl,
       purpose: `consume ${queue}`,
       setUp: (connection) => this.#subscribe(connection),
       onMismatch: (error) => {

@@ -1,6 +1,6 @@
 import type { ProjectionName } from "../../domain/projection.ts";
 import type { DeadLetter, DeadLetters } from "../../ports/broker.ts";
-import { answered, openConnection, unavailable } from "./connection.ts";
+import { type Address, answered, openConnection, unavailable } from "./connection.ts";
 import { deadLetterOf } from "./message.ts";
 import type { ConfirmingPublisher } from "./publisher.ts";
 import { DEFAULT_EXCHANGE, deadQueueOf, declareTopology } from "./topology.ts";
@@ -12,10 +12,10 @@ interface Found {
 }
 
 /** Dead letters as a queue holds them: to look at one is to take all before it into hand, and to put them back at the end. */
-export function deadLettersOf(brokerUrl: string, publisher: ConfirmingPublisher): DeadLetters {
+export function deadLettersOf(address: Address, publisher: ConfirmingPublisher): DeadLetters {
   /** Each letter once, oldest first. What has not been removed is back in the queue when the caller stops asking. */
   async function* found(queue: ProjectionName): AsyncGenerator<Found> {
-    const connection = await openConnection(brokerUrl, `dead letters of ${queue}`).catch((error: unknown) => {
+    const connection = await openConnection(address, `dead letters of ${queue}`).catch((error: unknown) => {
       throw unavailable(error);
     });
     try {

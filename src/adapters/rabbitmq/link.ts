@@ -1,7 +1,7 @@
 import { MillraceError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Emit } from "../../signals.ts";
-import { answered, type Connection, openConnection, unavailable } from "./connection.ts";
+import { type Address, answered, type Connection, openConnection, unavailable } from "./connection.ts";
 
 /** Upper bounds of the wait before a further try to connect, in milliseconds: the first, and the longest. */
 const FIRST_BACKOFF_MS = 200;
@@ -9,13 +9,13 @@ const LONGEST_BACKOFF_MS = 5000;
 
 /** What every connection needs to know of the process that it is part of. */
 export interface ConnectionParts {
+  readonly address: Address;
   readonly clock: Clock;
   readonly emit: Emit;
   /** Told what no further try can mend; none is made then. */
   readonly onMismatch: (error: MillraceError) => void;
 }
 export interface LinkParts<S> extends ConnectionParts {
-  readonly url: string;
   /** What RabbitMQ's management shows as the connection's name, such as `publish`. */
   readonly purpose: string;
   /** Makes ready what the connection is for. A session is of use until its connection is lost. */
@@ -96,8 +96,8 @@ export class Link<S> {
 
   /** Resolves once the connection is open, and what is needed set up on it. */
   async #open(): Promise<Connection> {
-    const { url, purpose, setUp } = this.#parts;
-    const connection = await openConnection(url, purpose);
+    const { address, purpose, setUp } = this.#parts;
+    const connection = await openConnection(address, purpose);
     try {
       if (this.#stop.signal.aborted) throw new Error("closed while connecting");
       this.#connection = connection;

@@ -8,7 +8,6 @@ import { propertiesOf } from "./message.ts";
 import { declareTopology } from "./topology.ts";
 
 export interface PublisherSettings {
-  readonly brokerUrl: string;
   readonly confirmTimeoutMs: number;
 }
 /** Where a message is to go, and what headers it carries. */
@@ -35,12 +34,11 @@ export class ConfirmingPublisher {
   readonly #emit: Emit;
   readonly #unconfirmed = new Set<Unconfirmed>();
 
-  constructor({ brokerUrl: url, confirmTimeoutMs }: PublisherSettings, parts: ConnectionParts) {
+  constructor({ confirmTimeoutMs }: PublisherSettings, parts: ConnectionParts) {
     this.#confirmTimeoutMs = confirmTimeoutMs;
     this.#emit = parts.emit;
     this.#link = new Link({
       ...parts,
-      url,
       purpose: "publish",
       setUp: (connection) => this.#setUp(connection),
     });

@@ -43,6 +43,9 @@ export function createLogSubscriber(logger: Logger): Emit {
   const subscribers: { readonly [K in SignalName]?: (fact: Signals[K]) => void } = {
     "role.started": (fact) => logger.info(fact, "started"),
     "role.stopped": (fact) => logger.info(fact, "stopped"),
+    "certificates.renewed": (fact) => logger.info(fact, "certificates renewed"),
+    "certificates.refused": (fact) =>
+      logger.error(fact, "certificates on disk are of no use: the last good ones are kept"),
     "request.failed": (fact) => logger.error(fact, "request failed: see the error, this is a defect"),
     "publish.failed": (fact) => logger.warn(fact, "publish failed: its clients were answered 503"),
     "delivery.settled": (fact) => {
