@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { type Access, accesses, expiryMs, type StoredKey } from "../domain/key.ts";
 import { MillraceError } from "../errors.ts";
@@ -57,9 +57,9 @@ export class KeyRing {
 
   replace(keys: readonly StoredKey[]): void {
     const known = new Map<string, Known>();
-    for (const hash of this.#rules.writeKeyHashes) {
-      const holder = { name: `hash ${hash.slice(0, 8)}`, ratePerSecond: 0, eventsPerDay: 0 };
-      known.set(hash, { holder, access: ["write"], expiryMs: Number.POSITIVE_INFINITY });
+    for (const one of this.#rules.writeKeyHashes) {
+      const holder = { name: `hash ${one.slice(0, 8)}`, ratePerSecond: 0, eventsPerDay: 0 };
+      known.set(one, { holder, access: ["write"], expiryMs: Number.POSITIVE_INFINITY });
     }
     for (const key of keys) {
       const { name, ratePerSecond = 0, eventsPerDay = 0 } = key;
@@ -89,7 +89,7 @@ export class KeyRing {
     if (key === undefined) throw new MillraceError("KEY_MISSING", "send `Authorization: Bearer <key>`");
     // The time of a look-up tells at most how much of a SHA-256 hash is right, and nobody can steer the hash of what he
     // sends towards it, nor come from it to a key of 256 random bits: so no constant time is needed here.
-    const known = this.#known.get(createHash("sha256").update(key).digest("hex"));
+    const known = this.#known.get(hash("sha256", key, "hex"));
     if (known === undefined) throw new MillraceError("KEY_REFUSED", "it is not known");
     if (this.#now() >= known.expiryMs) throw new MillraceError("KEY_REFUSED", "it has expired");
     if (!known.access.includes(access)) {
