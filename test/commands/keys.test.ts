@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readKeyFile } from "../../src/adapters/embedded/key-file.ts";
 import { millraceAudited } from "./millrace.ts";
 
-describe("millrace keys", { timeout: 120_000 }, () => {
+describe("millrace keys", { timeout: 300_000 }, () => {
   let folder: string;
   let file: string;
   beforeAll(async () => {
