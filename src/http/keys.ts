@@ -1,4 +1,4 @@
-import { createHash, createHmac, randomBytes } from "node:crypto";
+import { createHmac, hash, randomBytes } from "node:crypto";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { type Access, accesses, expiryMs, type StoredKey } from "../domain/key.ts";
 import { MillraceError } from "../errors.ts";
@@ -58,9 +58,9 @@ export class KeyRing {
 
   replace(keys: readonly StoredKey[]): void {
     const known = new Map<string, Known>();
-    for (const hash of this.#rules.writeKeyHashes) {
-      const holder = { name: `hash ${hash.slice(0, 8)}`, ratePerSecond: 0, eventsPerDay: 0 };
-      known.set(this.#blinded(hash), { holder, access: ["write"], expiryMs: Number.POSITIVE_INFINITY });
+    for (const one of this.#rules.writeKeyHashes) {
+      const holder = { name: `hash ${one.slice(0, 8)}`, ratePerSecond: 0, eventsPerDay: 0 };
+      known.set(this.#blinded(one), { holder, access: ["write"], expiryMs: Number.POSITIVE_INFINITY });
     }
     for (const key of keys) {
       const { name, ratePerSecond = 0, eventsPerDay = 0 } = key;
@@ -86,14 +86,14 @@ export class KeyRing {
   }
 
   /** What is compared is keyed by a secret that nobody outside knows: the time that a look-up takes tells nothing of a hash. */
-  #blinded(hash: string): string {
-    return createHmac("sha256", this.#blinding).update(hash).digest("base64");
+  #blinded(keyHash: string): string {
+    return createHmac("sha256", this.#blinding).update(keyHash).digest("base64");
   }
 
   #check(authorization: string | undefined, access: Access): KeyHolder {
     const key = /^Bearer +(\S+)$/i.exec(authorization ?? "")?.[1];
     if (key === undefined) throw new MillraceError("KEY_MISSING", "send `Authorization: Bearer <key>`");
-    const known = this.#known.get(this.#blinded(createHash("sha256").update(key).digest("hex")));
+    const known = this.#known.get(this.#blinded(hash("sha256", key, "hex")));
     if (known === undefined) throw new MillraceError("KEY_REFUSED", "it is not known");
     if (this.#now() >= known.expiryMs) throw new MillraceError("KEY_REFUSED", "it has expired");
     if (!known.access.includes(access)) {

@@ -104,6 +104,29 @@ describe.skipIf(missing !== undefined)(
         }
       });
 
+      test("keys are a file of collector and query API, and of nobody else", async () => {
+        const { objects } = await rendered("keys");
+        const holders = rolesOf(objects).filter(({ container }) =>
+          container.volumeMounts?.some(({ name }) => name === "keys"),
+        );
+        expect(holders.map(({ role }) => role).toSorted()).toEqual(["collector", "query"]);
+        for (const { container, workload } of holders) {
+          expect(container.volumeMounts).toContainEqual({
+            name: "keys",
+            mountPath: "/etc/millrace/keys",
+            readOnly: true,
+          });
+          expect(container.env).toContainEqual({
+            name: "MILLRACE_KEYS_FILE",
+            value: "/etc/millrace/keys/keys.json",
+          });
+          const volume = workload.pod.volumes?.find(({ name }) => name === "keys");
+          expect(volume).toMatchObject({
+            secret: { secretName: "our-keys", items: [{ key: "keys.json", path: "keys.json" }] },
+          });
+        }
+      });
+
       test("texts come out as they went in", async () => {
         const { objects, values } = await rendered("odd-texts");
         const { commonLabels, commonAnnotations, collector, rabbitmq } = values as {
