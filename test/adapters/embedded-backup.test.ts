@@ -8,7 +8,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { gunzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { openEmbeddedBackup } from "../../src/adapters/embedded/backup.ts";
+import { openEmbeddedRestore } from "../../src/adapters/embedded/restore.ts";
 import { openEmbeddedStore } from "../../src/adapters/embedded/store.ts";
+import { restore as restored, backup as writtenBackup } from "../../src/commands/backup.ts";
 import { encodeRows, rowsOf } from "../../src/domain/envelope.ts";
 import { projectionNames } from "../../src/domain/projection.ts";
 import { millrace } from "../commands/millrace.ts";
@@ -26,8 +29,13 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-const backup = (...words: readonly string[]) => millrace("backup", file, ...words);
-const restore = (...words: readonly string[]) => millrace("restore", file, ...words);
+const shown = { terminal: process.stderr, environment: { CI: "true" } };
+async function backup(dataDir: string, path = file): Promise<string> {
+  await using source = openEmbeddedBackup({ dataDir, broker: "embedded" });
+  return await writtenBackup(source, { path, millrace: "0.1.0", nowMs: Date.now() }, shown);
+}
+const restore = (dataDir: string): Promise<string> =>
+  restored(async () => openEmbeddedRestore({ dataDir, broker: "embedded" }), file, shown);
 
 /** Of the messages that are applied, at the same time. */
 const numbers = Array.from({ length: 60 }, (_, i) => i);
@@ -61,19 +69,18 @@ const linesOf = async (path: string): Promise<readonly string[]> =>
     .split("\n")
     .slice(1, -1);
 
-describe("a backup of the embedded store", { timeout: 120_000 }, () => {
+describe("a backup of the embedded store", { timeout: 240_000 }, () => {
   test("restored into an empty install gives byte-equal answers, and holds all that the files hold", async () => {
     await fill(from);
-    const answer = await backup("--data-dir", from);
-    expect(answer).toMatchObject({ code: 0, stderr: "" });
-    expect(answer.stdout).toMatch(/^backed up: .*, kind embedded, Millrace 0\.1\.0, \d+ bytes\n/);
-    expect(answer.stdout).toMatch(/\nmessage +12\ndelivery +32\ndead_letter +4\naccount +40\n/);
-    expect(await restore("--data-dir", to)).toMatchObject({ code: 0, stderr: "" });
+    const told = await backup(from);
+    expect(told).toMatch(/^backed up: .*, kind embedded, Millrace 0\.1\.0, \d+ bytes\n/);
+    expect(told).toMatch(/\nmessage +12\ndelivery +32\ndead_letter +4\naccount +40\n/);
+    expect(await restore(to)).toMatch(/^restored: /);
 
     expect(await answersIn(to)).toBe(await answersIn(from));
     expect((await answersIn(to)).length).toBeGreaterThan(5000);
     const again = join(folder, "again.backup");
-    expect(await millrace("backup", again, "--data-dir", to)).toMatchObject({ code: 0 });
+    await backup(to, again);
     expect(await linesOf(again)).toEqual(await linesOf(file));
 
     await using broker = openBroker(to);
@@ -86,8 +93,8 @@ describe("a backup of the embedded store", { timeout: 120_000 }, () => {
 
   test("knows its messages and event ids again", async () => {
     await fill(from);
-    await backup("--data-dir", from);
-    await restore("--data-dir", to);
+    await backup(from);
+    await restore(to);
     const before = await answersIn(to);
     await using store = await openEmbeddedStore(to);
     await Promise.all(numbers.map((i) => applyMessage(store, `m${i}`, eventsOf(i))));
@@ -97,55 +104,68 @@ describe("a backup of the embedded store", { timeout: 120_000 }, () => {
     expect(await answersOf(store)).toBe(before);
   });
 
-  test("is verified by command", async () => {
+  test("is made, verified and restored by command, and a damaged one is not", async () => {
     await fill(from);
-    await backup("--data-dir", from);
-    expect(await backup("--verify")).toMatchObject({ code: 0, stdout: expect.stringMatching(/^whole: /) });
+    const commands = [
+      ["backup", file, "--data-dir", from],
+      ["backup", file, "--verify"],
+      ["restore", file, "--data-dir", to],
+    ];
+    for (const [i, done] of ["backed up", "whole", "restored"].entries()) {
+      const answer = await millrace(...(commands[i] ?? []));
+      expect(answer).toMatchObject({
+        code: 0,
+        stderr: "",
+        stdout: expect.stringMatching(`^${done}: ${file}, `),
+      });
+    }
+    expect(await answersIn(to)).toBe(await answersIn(from));
     const bytes = await readFile(file);
     bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
     await writeFile(file, bytes);
-    for (const answer of [await backup("--verify"), await restore("--data-dir", to)]) {
+    for (const words of [
+      ["backup", file, "--verify"],
+      ["restore", file, "--data-dir", join(folder, "new")],
+    ]) {
+      const answer = await millrace(...words);
       expect(answer).toMatchObject({ code: 1, stdout: "" });
       expect(answer.stderr).toMatch(/^millrace: The backup is damaged or not whole: /);
     }
     // Not even a folder was made.
-    expect(await readdir(folder)).toEqual(["from", "store.backup"]);
+    expect(await readdir(folder)).toEqual(["from", "store.backup", "to"]);
   });
 
   test("is refused where there is none to make, and leaves no file", async () => {
-    expect(await backup("--data-dir", from)).toMatchObject({
-      code: 1,
-      stderr: `millrace: A setting is not valid: there is no store in the folder ${from}\n`,
+    await expect(backup(from)).rejects.toMatchObject({
+      code: "INVALID_SETTING",
+      detail: `there is no store in the folder ${from}`,
     });
     expect(await readdir(folder)).toEqual([]);
   });
 
   test("is not restored over anything, and that is named", async () => {
     await fill(from);
-    await backup("--data-dir", from);
+    await backup(from);
     const before = await answersIn(from);
-    const answer = await restore("--data-dir", from);
-    expect(answer).toMatchObject({ code: 1, stdout: "" });
-    expect(answer.stderr).toMatch(
-      /^millrace: A backup is restored into an empty store alone: there are 12 rows of message, .*, 40 rows of account, /,
-    );
+    await expect(restore(from)).rejects.toMatchObject({
+      code: "STORE_NOT_EMPTY",
+      detail: expect.stringMatching(/^there are 12 rows of message, .*, 40 rows of account, /),
+    });
     expect(await answersIn(from)).toBe(before);
   });
 
   test("is not restored while a process has the files open, which goes on", async () => {
     await fill(from);
-    await backup("--data-dir", from);
+    await backup(from);
     await using standalone = await startStandalone();
-    const answer = await restore("--data-dir", standalone.dataDir);
-    expect(answer).toMatchObject({
-      code: 1,
-      stdout: "",
-      stderr: expect.stringContaining(`a process works on the files in ${standalone.dataDir}: stop it first`),
+    await expect(restore(standalone.dataDir)).rejects.toMatchObject({
+      code: "STORE_NOT_EMPTY",
+      detail: `a process works on the files in ${standalone.dataDir}: stop it first`,
     });
     expect((await fetch(`${standalone.adminUrl}/readyz`)).status).toBe(200);
     await standalone.stop();
     // Its files are there and hold nothing.
-    expect(await restore("--data-dir", standalone.dataDir)).toMatchObject({ code: 0, stderr: "" });
+    await restore(standalone.dataDir);
     expect(await answersIn(standalone.dataDir)).toBe(await answersIn(from));
   });
 });
@@ -183,7 +203,7 @@ describe("a large backup", { timeout: 240_000 }, () => {
   });
 
   test("whose restore is killed at any instant leaves an empty store or a whole one", async () => {
-    await backup("--data-dir", from);
+    await backup(from);
     const outcomes = new Set<string>();
     let whole = false;
     for (let delayMs = 600; !whole; delayMs *= 1.6) {

@@ -76,27 +76,24 @@ describe.skipIf(server === undefined)("a backup of MongoDB", { timeout: 300_000 
   test("restored into an empty database gives byte-equal answers, and knows messages and ids again", async () => {
     await using from = await newWorld();
     await using source = openStore(from);
-    for (let i = 0; i < 60; i += 1) await applyMessage(source, `m${i}`, eventsOf(i));
+    const numbers = Array.from({ length: 30 }, (_, i) => i);
+    const applyAll = (store: Store, some: readonly number[]) =>
+      Promise.all(some.map((i) => applyMessage(store, `m${i}`, eventsOf(i))));
+    await applyAll(source, numbers.slice(0, 20));
     await source.mergeMonths("2096-10-01", NOW);
-    for (let i = 60; i < 80; i += 1) await applyMessage(source, `m${i}`, eventsOf(i));
+    await applyAll(source, numbers.slice(20));
     const large = messageOf(999, LARGE);
     await applyMessage(source, "large", large);
     const path = await backupOf(from);
 
     await using to = await newWorld();
-    expect(await restoreInto(to, path)).toMatch(/^restored: .*, kind mongodb, [^]*\naccountName +42\n/);
+    expect(await restoreInto(to, path)).toMatch(/^restored: .*, kind mongodb, [^]*\naccountName +\d+\n/);
     await using restored = openStore(to);
     const answers = await answersOf(source);
-    expect(answers.length).toBeGreaterThan(5000);
+    expect(answers.length).toBeGreaterThan(2000);
     expect(await answersOf(restored)).toBe(answers);
-    for (let i = 0; i < 80; i += 1) {
-      await applyMessage(restored, `m${i}`, eventsOf(i));
-      await applyMessage(
-        restored,
-        `again ${i}`,
-        eventsOf(i).filter(({ id }) => id !== undefined),
-      );
-    }
+    await applyAll(restored, numbers);
+    await Promise.all(numbers.map((i) => applyMessage(restored, `again ${i}`, withIds(eventsOf(i)))));
     await applyMessage(restored, "large", large);
     await applyMessage(restored, "large again", withIds(large));
     expect(await answersOf(restored)).toBe(answers);
@@ -153,7 +150,7 @@ describe.skipIf(server === undefined)("a backup of MongoDB", { timeout: 300_000 
       }
     })();
     const workers = Array.from({ length: 6 }, work);
-    while (before.size < 30 || swept === 0) await sleep(50);
+    while (before.size < 20 || swept === 0) await sleep(50);
 
     const applied = new Set(before);
     const path = await backupOf(from);
