@@ -5,6 +5,7 @@ import { parseArgs, promisify } from "node:util";
 import { reasons } from "../operator/decide.ts";
 import { API_VERSION, KIND, queueScalerSpec } from "../operator/queue-scaler.ts";
 import { conditionMeanings, conditionTypes, queueScalerStatus } from "../operator/queue-scaler-status.ts";
+import { attacksPage } from "./attacks-page.ts";
 import { dashboardsPage } from "./dashboards-page.ts";
 import { metricsPage } from "./metrics-page.ts";
 import { page, table } from "./page.ts";
@@ -192,6 +193,7 @@ const pages = {
   "commands.md": await commandsPage(),
   "queue-scaler.md": queueScalerPage(),
   "dashboards.md": dashboardsPage(),
+  "attacks.md": attacksPage(),
 };
 const { values: flags } = parseArgs({ options: { check: { type: "boolean", default: false } } });
 for (const [name, text] of Object.entries(pages)) {

@@ -9,6 +9,8 @@ export interface ApiFuzzOptions {
   /** Cases for each operation and phase. */
   readonly examples: number;
   readonly seed: number;
+  /** Of schemathesis, whose others are "coverage" and "stateful". */
+  readonly phases: readonly string[];
   readonly tell: (text: string) => void;
 }
 export interface ApiFuzzResult {
@@ -20,7 +22,12 @@ export interface ApiFuzzResult {
 const config = join(import.meta.dirname, "schemathesis.toml");
 
 /** Sends what the descriptions allow and what they do not to both APIs of a standalone: without keys, and with them. */
-export async function fuzzApi({ examples, seed, tell }: ApiFuzzOptions): Promise<readonly ApiFuzzResult[]> {
+export async function fuzzApi({
+  examples,
+  seed,
+  phases,
+  tell,
+}: ApiFuzzOptions): Promise<readonly ApiFuzzResult[]> {
   const folder = await mkdtemp(join(tmpdir(), "millrace-fuzz-"));
   const results: ApiFuzzResult[] = [];
   try {
@@ -33,6 +40,7 @@ export async function fuzzApi({ examples, seed, tell }: ApiFuzzOptions): Promise
         const what = `${api}, ${keys}`;
         tell(`\n== ${what}\n`);
         const words = ["--config-file", config, "run", `${url}/openapi.json`, "--seed", String(seed)];
+        words.push("--phases", phases.join());
         words.push("--max-examples", String(examples), ...headers.flatMap((header) => ["-H", header]));
         const { passed, output } = await runSchemathesis(words, { folder, tell });
         const ended = await Promise.race([millrace.exited, undefined]);

@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { fuzzApi } from "./api.ts";
+import { namedBroker } from "../parts/named.ts";
 import { startBrokerPart } from "../parts/parts.ts";
 import { fuzzConsumer } from "./consumer.ts";
 import { fuzzDecoder } from "./decoder.ts";
@@ -26,7 +27,12 @@ function count(name: keyof typeof values, fallback: number): number {
 const seed = count("seed", 1 + Math.floor(Math.random() * 2 ** 31));
 
 async function api(): Promise<boolean> {
-  const results = await fuzzApi({ examples: count("examples", 200), seed, tell: write });
+  const results = await fuzzApi({
+    examples: count("examples", 200),
+    seed,
+    phases: ["examples", "coverage", "fuzzing", "stateful"],
+    tell: write,
+  });
   for (const { what, passed } of results) write(`${what}: ${passed ? "nothing found" : "FAILED"}\n`);
   return results.every(({ passed }) => passed);
 }
@@ -35,7 +41,7 @@ const decoder = (): Promise<boolean> =>
   fuzzDecoder({ inputs: count("inputs", 1_000_000), seed, tell: write });
 
 async function consumer(): Promise<boolean> {
-  await using broker = await startBrokerPart();
+  await using broker = (await namedBroker()) ?? (await startBrokerPart());
   const messages = count("messages", 5000);
   const { sent, counted, deadLetters, reasonless, forged, ended } = await fuzzConsumer({
     messages,
