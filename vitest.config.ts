@@ -13,6 +13,7 @@ const systems = [
   "test/flow/**/*.test.ts",
   "test/console/page*.test.ts",
   "test/commands/roles.test.ts",
+  "test/load/{run,page}.test.ts",
 ];
 /** These render the chart, with programs that are obtained first. */
 const chart = ["test/chart/**/*.test.ts"];

@@ -58,7 +58,16 @@ class Poster(FastHttpUser):
         size = 1 if single else random.randint(1, self._options.batch_events)
         run = self._options.run_id
         made = [random_event(run, self._options.usernames, self._options.metrics) for _ in range(size)]
-        self._deliver(encode(form, made, run))
+        delivery = gevent.spawn(self._deliver, encode(form, made, run))
+        try:
+            delivery.join()
+        except gevent.GreenletExit:
+            # At the stop, Locust ends a user who waits; by the time that the end comes, the user may be at work again.
+            delivery.join(timeout=self.environment.stop_timeout)
+            raise
+        finally:
+            delivery.kill()
+        delivery.get()
 
     def _deliver(self, request: Request) -> None:
         known = False
