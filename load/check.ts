@@ -11,6 +11,8 @@ export interface CheckOptions {
   readonly fresh: boolean;
   readonly baseline: Baseline;
   readonly patienceSeconds: number;
+  /** Whether there are events of the run by now that the tally does not have. */
+  superseded(): boolean;
 }
 /** What each view holds of the run, and what it should: events, and usernames in accountName. */
 export interface Counted {
@@ -33,8 +35,8 @@ const REDELIVERY_MS = 3000;
 /** Of the views of the last hour: beyond it, the first events of the run may leave while it is read. */
 const HOURLY_REACH_MS = 55 * 60_000;
 
-/** Waits until the views have what was acknowledged, or gain nothing more; then compares every row of the run. */
-export async function check(tally: Tally, options: CheckOptions): Promise<Verdict> {
+/** Waits until the views have what was acknowledged, or gain nothing more; then compares every row of the run. Undefined once superseded. */
+export async function check(tally: Tally, options: CheckOptions): Promise<Verdict | undefined> {
   const expected = expectedOf(tally);
   const patienceMs = options.patienceSeconds * 1000;
   await settled(expected, tally.acknowledged, options, patienceMs);
@@ -43,6 +45,7 @@ export async function check(tally: Tally, options: CheckOptions): Promise<Verdic
   let least = { off: Infinity, atMs: performance.now() };
   for (;;) {
     const verdict = await compare(expected, options);
+    if (options.superseded()) return undefined;
     if (verdict.off.length < least.off) least = { off: verdict.off.length, atMs: performance.now() };
     if (verdict.off.length === 0 || performance.now() - least.atMs > patienceMs) return verdict;
     tell(`${verdict.off.length} rows are not as they should be, first: ${verdict.off[0]}`);
@@ -84,7 +87,7 @@ async function settled(
     if (hourlyInReach(expected)) await compareTotals(expected, options, found);
     const counted = Math.min(...found.counted.map((one) => one.counted));
     const nowMs = performance.now();
-    if (counted >= acknowledged) return;
+    if (counted >= acknowledged || options.superseded()) return;
     if (counted > gained.counted) gained = { counted, atMs: nowMs };
     if (nowMs - gained.atMs > patienceMs) {
       tell(`gave up: nothing more was counted for ${options.patienceSeconds} s`);

@@ -154,11 +154,22 @@ def tell_progress(environment: Environment, **_: Any) -> None:
     gevent.spawn(tell)
 
 
+@events.test_start.add_listener
+def mark_running(environment: Environment, **_: Any) -> None:
+    running(environment).touch()
+
+
 @events.test_stop.add_listener
 def write_tally(environment: Environment, **_: Any) -> None:
-    assert environment.parsed_options is not None
     statistics = {} if isinstance(environment.runner, WorkerRunner) else statistics_of(environment)
-    tally.write(Path(environment.parsed_options.tally_folder), statistics)
+    tally.write(running(environment).parent, statistics)
+    running(environment).unlink(missing_ok=True)
+
+
+def running(environment: Environment) -> Path:
+    """It is there while a test is under way."""
+    assert environment.parsed_options is not None
+    return Path(environment.parsed_options.tally_folder) / "running"
 
 
 def statistics_of(environment: Environment) -> dict[str, Any]:

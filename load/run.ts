@@ -1,5 +1,5 @@
 /** `npm run load`: Locust's users against an install, and a check afterwards that each acknowledged event is counted once. */
-import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -8,8 +8,8 @@ import { check } from "./check.ts";
 import { type Locust, startLocust } from "./locust.ts";
 import { help, type LoadOptions, readOptions } from "./options.ts";
 import { obtainPython } from "./python.ts";
-import { isGood, type Report, reportOf, textOf } from "./report.ts";
-import { dayOf, readTally } from "./tally.ts";
+import { isGood, reportOf, textOf } from "./report.ts";
+import { dayOf, readTally, tallyWrittenMs, testRuns } from "./tally.ts";
 import { openTarget, type Target } from "./target.ts";
 import { tell } from "./tell.ts";
 import { type Baseline, Views } from "./views.ts";
@@ -73,7 +73,8 @@ interface Session {
 }
 
 async function headless(locust: Locust, session: Session): Promise<boolean> {
-  return checked(session, await locust.ended);
+  const fault = await locust.ended;
+  return checked(session, fault, () => false);
 }
 
 /** Checks after each test that was stopped on the page. Resolves to whether all were good, once Locust has ended. */
@@ -84,20 +85,26 @@ async function withPage(locust: Locust, session: Session): Promise<boolean> {
   for (let last = 0; ; ) {
     // What was stopped by the end of Locust is looked at, too.
     const after = ended;
-    const written = await lastWritten(session.folder);
+    const written = await tallyWrittenMs(session.folder);
     if (written > last) {
       last = written;
-      good = (await checked(session, undefined)) && good;
+      good = (await checked(session, undefined, () => !ended && testRuns(session.folder))) && good;
     } else if (after) {
       const fault = await end;
+      if (last === 0) tell("no test was run");
       if (fault !== undefined) tell(fault);
-      return good && fault === undefined;
+      return good && last > 0 && fault === undefined;
     }
     await Promise.race([sleep(TALLY_EVERY_MS), end]);
   }
 }
 
-async function checked(session: Session, fault: string | undefined): Promise<boolean> {
+/** True also where the check was given up because it was superseded: another follows. */
+async function checked(
+  session: Session,
+  fault: string | undefined,
+  superseded: () => boolean,
+): Promise<boolean> {
   const { options, target, views, baseline, runId, folder } = session;
   const tally = await readTally(folder);
   if (tally === undefined) {
@@ -106,22 +113,18 @@ async function checked(session: Session, fault: string | undefined): Promise<boo
   }
   const { fresh } = target;
   const { patienceSeconds } = options;
-  const verdict = await check(tally, { views, run: runId, fresh, baseline, patienceSeconds });
+  const verdict = await check(tally, { views, run: runId, fresh, baseline, patienceSeconds, superseded });
+  if (verdict === undefined) {
+    tell("a new test was started: both are checked when it stops");
+    return true;
+  }
   const faults = fault === undefined ? [] : [fault];
   const report = reportOf({ target: target.name, shape: options.shape, tally, verdict, faults });
+  if (options.report !== undefined) {
+    await writeFile(options.report, `${JSON.stringify(report, undefined, 2)}\n`);
+  }
   process.stdout.write(textOf(report));
-  await keep(report, options.report);
   return isGood(report);
-}
-
-async function keep(report: Report, file: string | undefined): Promise<void> {
-  if (file !== undefined) await writeFile(file, `${JSON.stringify(report, undefined, 2)}\n`);
-}
-
-/** When a tally was last written, in milliseconds since 1970; 0 where none was. */
-async function lastWritten(folder: string): Promise<number> {
-  const { mtimeMs } = await stat(folder);
-  return (await readTally(folder)) === undefined ? 0 : mtimeMs;
 }
 
 /** The first stops in good order, the second at once. */

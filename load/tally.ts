@@ -1,4 +1,5 @@
-import { readdir, readFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 
 /** Of the original load test: one event in 21 is of this account and metric, which others may use as well. */
@@ -82,9 +83,23 @@ const DAY_MS = 86_400_000;
 export const dayOf = (atMs: number): string => new Date(atMs).toISOString().slice(0, 10);
 export const keyOf = (...names: readonly string[]): string => names.join("\0");
 
+const tallies = async (folder: string): Promise<readonly string[]> =>
+  (await readdir(folder)).filter((name) => /^tally-\d+\.json$/.test(name));
+
+/** When a tally was last written, in milliseconds since 1970; 0 where none was. */
+export async function tallyWrittenMs(folder: string): Promise<number> {
+  const times = (await tallies(folder)).map(async (name) => (await stat(join(folder, name))).mtimeMs);
+  return Math.max(0, ...(await Promise.all(times)));
+}
+
+/** Whether a test is under way, whose events are in no tally yet. */
+export function testRuns(folder: string): boolean {
+  return existsSync(join(folder, "running"));
+}
+
 /** Undefined where nothing was written yet, as when no test was started. */
 export async function readTally(folder: string): Promise<Tally | undefined> {
-  const names = (await readdir(folder)).filter((name) => /^tally-\d+\.json$/.test(name));
+  const names = await tallies(folder);
   if (names.length === 0) return undefined;
   const rows = new Map<string, Row>();
   const days = new Map<string, Day>();
