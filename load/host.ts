@@ -1,11 +1,11 @@
 /** Holds what a run is sent to, in a process of its own that a Ctrl-C of the terminal does not reach: it is wanted until the check is done. */
 import { startRealSystem, startStandaloneSystem } from "./system.ts";
 
-export type ToHost = { readonly start: "standalone" | "real" } | { readonly stop: true };
+export type ToHost = { readonly start: "standalone" | "real" } | "faults" | "stop";
 export type FromHost =
   | { readonly started: { readonly collectorUrl: string; readonly queryUrl: string } }
   | { readonly failed: { readonly message: string; readonly missing: boolean } }
-  | { readonly stopped: { readonly faults: readonly string[] } };
+  | { readonly faults: readonly string[] };
 
 const parts = new AsyncDisposableStack();
 let faults = (): readonly string[] => [];
@@ -26,12 +26,13 @@ async function start(which: "standalone" | "real"): Promise<void> {
 }
 
 async function stop(): Promise<void> {
-  const found = faults();
   await parts.disposeAsync();
-  answer({ stopped: { faults: found } });
   process.disconnect();
 }
 
-process.on("message", (message: ToHost) => void ("start" in message ? start(message.start) : stop()));
+process.on("message", (message: ToHost) => {
+  if (message === "faults") answer({ faults: faults() });
+  else void (message === "stop" ? stop() : start(message.start));
+});
 // The one who started this is gone without a word.
 process.on("disconnect", () => void parts.disposeAsync().finally(() => process.exit()));

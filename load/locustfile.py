@@ -45,7 +45,8 @@ class Poster(FastHttpUser):
     forms: tuple[Form, ...] = ("event",)
 
     def wait_time(self) -> float:
-        return random.random() * 2 * self._options.pause
+        pause: float = self._options.pause
+        return random.random() * 2 * pause
 
     @property
     def _options(self) -> Any:
@@ -188,7 +189,9 @@ def statistics_of(environment: Environment) -> dict[str, Any]:
         }
         for entry in sorted(stats.entries.values(), key=lambda one: one.name)
     ]
-    failures = [{"name": one.name, "error": str(one.error), "times": one.occurrences} for one in stats.errors.values()]
+    failures = [
+        {"name": one.name, "error": str(one.error), "times": one.occurrences} for one in stats.errors.values()
+    ]
     raised = [] if runner is None else [str(one["msg"]) for one in runner.exceptions.values()]
     last = stats.total.last_request_timestamp
     seconds = 0.0 if last is None else last - stats.total.start_time

@@ -64,14 +64,18 @@ def encode(form: Form, events: list[Event], run: str) -> Request:
             return Request("CloudEvent, binary", "/event", headers, _bytes(_data(first)), [first], False)
         case "structured":
             headers = {"content-type": "application/cloudevents+json"}
-            return Request("CloudEvent, structured", "/event", headers, _bytes(_cloud(first, run)), [first], False)
+            return Request(
+                "CloudEvent, structured", "/event", headers, _bytes(_cloud(first, run)), [first], False
+            )
         case "cloudevents":
             headers = {"content-type": "application/cloudevents-batch+json"}
             body = _bytes([_cloud(event, run) for event in events])
             return Request("CloudEvents, batch", "/events", headers, body, events, True)
         case "array":
             body = gzip.compress(_bytes([_plain(event) for event in events]), compresslevel=1)
-            return Request("batch, JSON, gzip", "/events", _json() | {"content-encoding": "gzip"}, body, events, True)
+            return Request(
+                "batch, JSON, gzip", "/events", _json() | {"content-encoding": "gzip"}, body, events, True
+            )
         case "ndjson":
             body = b"\n".join(_bytes(_plain(event)) for event in events)
             headers = {"content-type": "application/x-ndjson"}
@@ -87,7 +91,12 @@ def _bytes(value: Any) -> bytes:
 
 
 def _data(event: Event) -> dict[str, Any]:
-    return {"username": event.username, "metric": event.metric, "count": event.count, "timestamp": event.at_ms}
+    return {
+        "username": event.username,
+        "metric": event.metric,
+        "count": event.count,
+        "timestamp": event.at_ms,
+    }
 
 
 def _plain(event: Event) -> dict[str, Any]:

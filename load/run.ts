@@ -30,12 +30,10 @@ try {
 /** Resolves to whether nothing failed and all was counted. */
 async function run(options: LoadOptions): Promise<boolean> {
   const python = await obtainPython();
-  const folder = await mkdtemp(join(tmpdir(), "millrace-load-tally-"));
   const target = await openTarget(options.where);
+  const folder = await mkdtemp(join(tmpdir(), "millrace-load-tally-"));
   const ends = { stop: (): void => target.kill(), kill: (): void => target.kill() };
   const { interrupts } = listenForCtrlC(ends);
-  let good = false;
-  const faults: string[] = [];
   try {
     tell(`events go to ${target.collectorUrl}, the views and the console are at ${target.queryUrl}`);
     const views = new Views(target.queryUrl);
@@ -52,15 +50,12 @@ async function run(options: LoadOptions): Promise<boolean> {
     };
     if (!options.headless)
       tell(`the page is at http://${options.webHost}:${options.webPort}; Ctrl-C ends it`);
-    good = await (options.headless ? headless(locust, session) : withPage(locust, session));
+    return await (options.headless ? headless(locust, session) : withPage(locust, session));
   } finally {
     interrupts.abort();
-    faults.push(...(await target.stop()));
+    await target.stop();
     await rm(folder, { recursive: true, force: true });
   }
-  // What ended while the run went on has been told; what did so at the stop, nobody else tells.
-  for (const fault of faults) tell(`it ended by itself: ${fault}`);
-  return good && faults.length === 0;
 }
 
 interface Session {
@@ -118,7 +113,7 @@ async function checked(
     tell("a new test was started: both are checked when it stops");
     return true;
   }
-  const faults = fault === undefined ? [] : [fault];
+  const faults = [...(fault === undefined ? [] : [fault]), ...(await target.faults())];
   const report = reportOf({ target: target.name, shape: options.shape, tally, verdict, faults });
   if (options.report !== undefined) {
     await writeFile(options.report, `${JSON.stringify(report, undefined, 2)}\n`);

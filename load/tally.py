@@ -37,7 +37,13 @@ class Tally:
             self.acknowledged += 1
             row = self._rows.get((event.username, event.metric))
             if row is None:
-                self._rows[event.username, event.metric] = [1, event.count, event.count, event.count, event.at_ms]
+                self._rows[event.username, event.metric] = [
+                    1,
+                    event.count,
+                    event.count,
+                    event.count,
+                    event.at_ms,
+                ]
             else:
                 row[0] += 1
                 row[1] += event.count

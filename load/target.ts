@@ -14,8 +14,10 @@ export interface Target {
   readonly queryUrl: string;
   /** Made for this run, so that nobody else has sent anything to it. */
   readonly fresh: boolean;
-  /** Stops what was started for the run. Resolves to the ends of processes that should have gone on. */
-  stop(): Promise<readonly string[]>;
+  /** What was started for the run and ended by itself meanwhile. */
+  faults(): Promise<readonly string[]>;
+  /** Stops what was started for the run. */
+  stop(): Promise<void>;
   /** The same at once, without waiting. */
   kill(): void;
 }
@@ -59,7 +61,8 @@ async function running(
   // A collector answers 405 to this, and tells by it that it is one.
   await answers(`${collectorUrl}/event`, 405, "the collector", hint);
   await answers(`${queryUrl}/accounts?limit=1`, 200, "the query API", hint);
-  return { name, collectorUrl, queryUrl, fresh: false, stop: async () => [], kill: () => {} };
+  const faults = async (): Promise<readonly string[]> => [];
+  return { name, collectorUrl, queryUrl, fresh: false, faults, stop: async () => {}, kill: () => {} };
 }
 
 async function answers(url: string, status: number, who: string, hint: string): Promise<void> {
@@ -75,33 +78,34 @@ async function answers(url: string, status: number, who: string, hint: string): 
 async function startTarget(which: "standalone" | "real"): Promise<Target> {
   tell(which === "real" ? "starting all on RabbitMQ and a MongoDB" : "starting a standalone Millrace");
   const host = fork(join(import.meta.dirname, "host.ts"), { detached: true, execArgv: [] });
+  const gone = `what held ${which} has ended before its time`;
   const send = (message: ToHost): void => void host.send(message);
   const said = answersOf(host);
   send({ start: which });
   const { value: started } = await said.next();
   if (started === undefined || !("started" in started)) {
     const { message, missing } =
-      started !== undefined && "failed" in started
-        ? started.failed
-        : { message: `what was to hold ${which} has ended`, missing: false };
+      started !== undefined && "failed" in started ? started.failed : { message: gone, missing: false };
     throw missing ? new PartMissing(message) : new Error(message);
   }
   return {
     name: which,
     ...started.started,
     fresh: true,
+    async faults() {
+      if (!host.connected) return [gone];
+      send("faults");
+      const { value: told } = await said.next();
+      return told !== undefined && "faults" in told ? told.faults : [gone];
+    },
     async stop() {
-      const exited = host.exitCode === null && host.signalCode === null ? once(host, "exit") : undefined;
-      if (exited === undefined) return [`what held ${which} has ended before its time`];
-      send({ stop: true });
-      const { value: stopped } = await said.next();
+      if (!host.connected) return;
+      const exited = once(host, "exit");
+      send("stop");
       await exited;
-      return stopped !== undefined && "stopped" in stopped
-        ? stopped.stopped.faults
-        : [`what held ${which} ended without a word`];
     },
     // It ends all that it has started once it cannot reach this process any more.
-    kill: () => host.disconnect(),
+    kill: () => host.connected && host.disconnect(),
   };
 }
 

@@ -57,7 +57,9 @@ class Model(unittest.TestCase):
 
 class Bursts(unittest.TestCase):
     def test_users_swing_by_a_factor_of_a_hundred(self) -> None:
-        self.assertEqual([users_at(0, 200), users_at(QUIET_S, 200), users_at(QUIET_S + RUSH_S, 200)], [2, 200, 2])
+        self.assertEqual(
+            [users_at(0, 200), users_at(QUIET_S, 200), users_at(QUIET_S + RUSH_S, 200)], [2, 200, 2]
+        )
         self.assertEqual(users_at(0, 5), 1)
 
 
