@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { openChromium } from "../test/parts/chromium.ts";
 
 const PAGE = "http://127.0.0.1:8010";
-const RUN_MS = 60_000;
+const RUN_MS = 30_000;
 
-const load = spawn(process.execPath, ["load/run.ts", "--shape", "mixed", "--users", "20"], {
+const load = spawn(process.execPath, ["load/run.ts", "--shape", "mixed", "--users", "20", "--pause", "0.2"], {
   cwd: join(import.meta.dirname, ".."),
   stdio: ["ignore", "inherit", "pipe"],
 });
@@ -22,9 +22,9 @@ const ready = new Promise<void>((done, fail) => {
 try {
   await ready;
   await using browser = await openChromium();
-  const context = await browser.newContext({ viewport: { width: 1280, height: 760 }, colorScheme: "light" });
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, colorScheme: "light" });
   const page = await context.newPage();
-  page.setDefaultTimeout(RUN_MS);
+  page.setDefaultTimeout(2 * RUN_MS);
   await page.goto(PAGE);
   await page.getByLabel("Ramp up").fill("20");
   await page.getByRole("button", { name: "Start", exact: true }).click();
