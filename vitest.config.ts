@@ -15,6 +15,7 @@ const systems = [
   "test/commands/roles.test.ts",
   "test/security/**/*.test.ts",
   "test/fuzz/api.test.ts",
+  "test/load/{run,page}.test.ts",
 ];
 /** These render the chart, with programs that are obtained first. */
 const chart = ["test/chart/**/*.test.ts"];
