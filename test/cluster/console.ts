@@ -82,7 +82,10 @@ export function consoleTests(working: () => Working): void {
   test("opens through the ingress, and says that all is well", { timeout }, async () => {
     await page.getByRole("heading", { name: "Millrace", exact: true }).waitFor();
     await page.getByText("live", { exact: true }).waitFor();
-    await page.locator("#worst").getByText(/^All is well: /).waitFor();
+    await page
+      .locator("#worst")
+      .getByText(/^All is well: /)
+      .waitFor();
     const table = page.getByRole("table", { name: "Processes" });
     const faults = async () => {
       const there = await adminAddresses(working().millrace);

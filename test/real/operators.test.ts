@@ -6,6 +6,7 @@ import { describe, expect, inject } from "vitest";
 import { systemClock } from "../../src/adapters/clock.ts";
 import { encodeRows, rowsOf } from "../../src/domain/envelope.ts";
 import { projectionNames } from "../../src/domain/projection.ts";
+import { KeyRing } from "../../src/http/keys.ts";
 import { createQuery } from "../../src/query/server.ts";
 import { openBroker, workOff } from "../commands/work-off.ts";
 import { mongodbStore } from "../contract/mongodb.ts";
@@ -27,8 +28,9 @@ describe.skipIf(storeAt === undefined)("in front of a MongoDB-wire server with r
     await workOff(broker, store, [encodeRows(randomUUIDv7(), [rowsOf([event])])], projectionNames);
 
     const settings = { host: "127.0.0.1", allowedHosts: [], queryMaxRows: 100, requestTimeoutMs: 30_000 };
+    const keys = new KeyRing({ writeKeyHashes: [], keysFile: "", keysRequiredFor: [] }, [], Date.now);
     const query = await createQuery(
-      { store, clock: systemClock, emit: () => {}, serveConsole: undefined },
+      { store, clock: systemClock, emit: () => {}, keys, serveConsole: undefined },
       settings,
     );
     parts.defer(() => query.close());
