@@ -206,7 +206,9 @@ describe("an invalid value stops the start with the name, the value and what is 
   });
 
   test.each(settingNames)("%s says what is allowed of a value that it does not take", (name) => {
-    const [line = "", ...others] = faultsOf({ [variableOf(name)]: name === "dataDir" ? "\n" : "," });
+    const [line = "", ...others] = faultsOf({
+      [variableOf(name)]: ["dataDir", "keysFile"].includes(name) ? "\n" : ",",
+    });
     expect(others).toEqual([]);
     expect(line).toContain(variableOf(name));
     expect(line).toContain(`it must be ${settings[name].allowed}`);
