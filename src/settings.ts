@@ -131,7 +131,7 @@ export const settings = {
     "Hashes of keys that may write and have no limits of their own (see `millrace key`). Without any, and without a file of keys, anyone may.",
   ),
   keysFile: setting(
-    matching(/^[^\0]*$/, "the name of a file"),
+    matching(/^[^\0\n]*$/, "the name of a file"),
     "",
     "File of the keys that may write, read or do more (see `millrace keys`); what changes in it holds without a restart.",
   ),

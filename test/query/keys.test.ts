@@ -105,7 +105,8 @@ describe("a query API with a file of keys", { timeout: 90_000 }, () => {
   test("bounds the requests of a key by its rate", async () => {
     const answers = await Promise.all(Array.from({ length: 200 }, () => get("/accounts", reader.key)));
     const refused = answers.filter(({ status }) => status === 429);
-    expect(answers.length - refused.length).toBeGreaterThanOrEqual(50);
+    // The questions of the tests before may be of the same second.
+    expect(answers.length - refused.length).toBeGreaterThanOrEqual(50 - views.length);
     expect(refused.length).toBeGreaterThan(0);
     expect(refused[0]).toMatchObject({ body: { code: "RATE_LIMITED" } });
     expect(refused[0]?.headers.get("ratelimit-limit")).toBe("50");
