@@ -119,17 +119,15 @@ async function* linesOf(head: Head, all: AsyncIterable<Rows>): AsyncGenerator<st
   let section: string | undefined;
   let count = 0;
   yield JSON.stringify(head);
-  function* turnTo(next: string | undefined): Generator<string> {
-    while (section !== next) {
-      if (section !== undefined) yield String(count);
-      section = left.shift();
-      count = 0;
-      if (section !== undefined) yield JSON.stringify(section);
-      else if (next !== undefined) throw new Error(`section ${next} comes too late or twice`);
-    }
+  function* turn(): Generator<string> {
+    if (section !== undefined) yield String(count);
+    section = left.shift();
+    count = 0;
+    if (section !== undefined) yield JSON.stringify(section);
   }
   for await (const { section: next, rows } of all) {
-    yield* turnTo(next);
+    if (next !== section && !left.includes(next)) throw new Error(`section ${next} comes too late or twice`);
+    while (section !== next) yield* turn();
     for (const row of rows) {
       if (!isRow(kind, next, row)) {
         const shown = JSON.stringify(row).slice(0, 200);
@@ -139,7 +137,8 @@ async function* linesOf(head: Head, all: AsyncIterable<Rows>): AsyncGenerator<st
       count += 1;
     }
   }
-  yield* turnTo(undefined);
+  do yield* turn();
+  while (section !== undefined);
 }
 
 async function* pieces(lines: AsyncIterable<string>): AsyncGenerator<string> {

@@ -115,6 +115,11 @@ describe("a backup file", () => {
     );
   });
 
+  test("of a store that is empty is whole", async () => {
+    const facts = await verifyBackup(await written("mongodb", []), nothingYet());
+    expect(Array.from(facts.rows)).toEqual(sectionsOf("mongodb").map((section) => [section, 0]));
+  });
+
   test("is gzip, with its trailer as the last line", async () => {
     const path = await written("embedded", [{ section: "account", rows: [["ann", 5]] }]);
     const lines = gunzipSync(await readFile(path))
