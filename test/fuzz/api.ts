@@ -43,7 +43,7 @@ export async function fuzzApi({
         words.push("--phases", phases.join());
         words.push("--max-examples", String(examples), ...headers.flatMap((header) => ["-H", header]));
         const { passed, output } = await runSchemathesis(words, { folder, tell });
-        const ended = await Promise.race([millrace.exited, undefined]);
+        const ended = await Promise.race([millrace.exited, Promise.resolve()]);
         const log = failuresIn(millrace.log());
         if (ended !== undefined) tell(`the process ended: ${JSON.stringify(ended)}\n`);
         if (log !== "") tell(`the log of the process tells of defects:\n${log}\n`);

@@ -9,11 +9,9 @@ async function statusOf(
   const server = fastify({ logger: false });
   refuseOtherHosts(server, { host: "127.0.0.1", allowedHosts: [], ...rules });
   server.get("/", () => "ours");
-  const { statusCode, body, headers } = await server.inject({ url: "/", headers: { host: header } });
-  if (statusCode !== 200) {
-    expect(headers["content-type"]).toMatch(/^application\/problem\+json/);
-    expect(JSON.parse(body)).toMatchObject({ status: statusCode, code: "HOST_REFUSED" });
-  }
+  const { statusCode, body } = await server.inject({ url: "/", headers: { host: header } });
+  const isProblem = body.includes('"code":"HOST_REFUSED"');
+  if (isProblem !== (statusCode === 421)) throw new Error(`${statusCode} with ${body}`);
   return statusCode;
 }
 

@@ -21,7 +21,7 @@ export function createLogger({ logLevel, logFormat }: LogSettings): Logger {
     destination: new Writable({
       decodeStrings: false,
       write: (text: string, _encoding, done) => {
-        stdout.write(printableInColour(String(text)));
+        stdout.write(printableInColour(text));
         done();
       },
     }),
