@@ -217,7 +217,7 @@ function consoleOf(
   const processes = new Processes({
     addresses: new Addresses(sources, addressesOf),
     readOf: ({ address, role: of }) => readAdmin(address, of),
-    own: sources.length === 0 ? { place, read: readOwn(prometheus.metrics) } : undefined,
+    own: sources.length === 0 ? { place, read: readOwn(prometheus.textOf) } : undefined,
   });
   const sendElsewhere = config.collectorUrl === "" ? undefined : sendTo(config.collectorUrl);
   const parts = {

@@ -94,6 +94,9 @@ function integerFrom(minimum: number): (text: string) => number {
   };
 }
 
+const openSource = (command: Command) => openBackupSource(configOf(command));
+const openTarget = (command: Command) => openRestoreTarget(configOf(command));
+
 function program(): Command {
   const millrace = new Command("millrace")
     .description("Takes in events, never loses one it has acknowledged, counts each once.")
@@ -159,8 +162,6 @@ function program(): Command {
       process.exitCode = 1;
     },
   });
-  const openSource = (command: Command) => openBackupSource(configOf(command));
-  const openTarget = (command: Command) => openRestoreTarget(configOf(command));
   const shown = { terminal: process.stderr, environment: process.env, say, version };
   addBackup(millrace, { ...shown, withSettings, openSource, openTarget });
   return millrace;

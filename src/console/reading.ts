@@ -38,8 +38,8 @@ const NAMES: ReadonlySet<string> = new Set([
 const MAX_BYTES = 8 * 1024 * 1024;
 
 /** Reads this process itself. */
-export function readOwn(metrics: () => Promise<{ readonly text: string }>): Read {
-  return async () => ({ samples: samplesIn((await metrics()).text, NAMES), decisions: undefined });
+export function readOwn(textOf: (names: Iterable<string>) => Promise<string>): Read {
+  return async () => ({ samples: samplesIn(await textOf(NAMES), NAMES), decisions: undefined });
 }
 
 /** Reads the admin port at `address`, such as `10.0.0.3:9090`. */

@@ -199,7 +199,9 @@ describe("a large backup", { timeout: 240_000 }, () => {
     expect(stdout).toMatch(new RegExp(`\\naccount +${ROWS}\\n[^]*\\nclaim +${ROWS}\\n`));
     // One that holds them all does not get through.
     const holding = `const rows = []; for (let i = 0; i < ${2 * ROWS}; i++) rows.push(["user " + i + "u".repeat(80).split("").join(""), i]);`;
-    await expect(run(process.execPath, ["--max-old-space-size=40", "-e", holding])).rejects.toThrow();
+    await expect(run(process.execPath, ["--max-old-space-size=40", "-e", holding])).rejects.toThrow(
+      "heap out of memory",
+    );
   });
 
   test("whose restore is killed at any instant leaves an empty store or a whole one", async () => {
@@ -218,8 +220,7 @@ describe("a large backup", { timeout: 240_000 }, () => {
       const counts = await countsIn(to);
       whole = counts.every((count) => count === ROWS);
       outcomes.add(code === 0 ? "ended" : "killed");
-      expect(whole || counts.every((count) => count === 0)).toBe(true);
-      if (code === 0) expect(whole).toBe(true);
+      expect(whole || (code !== 0 && counts.every((count) => count === 0))).toBe(true);
     }
     expect(outcomes).toContain("killed");
   });

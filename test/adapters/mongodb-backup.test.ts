@@ -128,10 +128,10 @@ describe.skipIf(server === undefined)("a backup of MongoDB", { timeout: 300_000 
     await using source = openStore(from);
     const sizes = new Map<number, number>();
     const before = new Set<number>();
-    let stopping = false;
+    const stop = new AbortController();
     let next = 0;
     const work = async (): Promise<void> => {
-      while (!stopping) {
+      while (!stop.signal.aborted) {
         const number = (next += 1);
         const size = number % 10 === 0 ? LARGE : 1 + (number % 5);
         sizes.set(number, size);
@@ -139,25 +139,24 @@ describe.skipIf(server === undefined)("a backup of MongoDB", { timeout: 300_000 
         before.add(number);
       }
     };
-    const stop = new AbortController();
     const sweeper = { store: source, clock: systemClock, holder: "a sweeper", emit: () => {} };
     const every = { sweepIntervalMs: 1, dedupWindowMs: 86_400_000, keepDays: 30 };
-    let swept = 0;
+    const swept = { rounds: 0 };
     const sweeping = (async () => {
-      while (!stopping) {
-        if (await sweep(sweeper, every, stop.signal)) swept += 1;
+      while (!stop.signal.aborted) {
+        if (await sweep(sweeper, every, stop.signal)) swept.rounds += 1;
         else await sleep(20);
       }
     })();
     const workers = Array.from({ length: 6 }, work);
-    while (before.size < 20 || swept === 0) await sleep(50);
+    while (before.size < 20 || swept.rounds === 0) await sleep(50);
 
     const applied = new Set(before);
     const path = await backupOf(from);
     const begun = next;
-    const sweptBefore = swept;
-    while (before.size < begun + 10 || swept === sweptBefore) await sleep(50);
-    stopping = true;
+    const sweptBefore = swept.rounds;
+    while (before.size < begun + 10 || swept.rounds === sweptBefore) await sleep(50);
+    stop.abort();
     await Promise.all([...workers, sweeping]);
     expect(begun).toBeGreaterThan(applied.size);
 
@@ -189,7 +188,7 @@ describe.skipIf(server === undefined)("a backup of MongoDB", { timeout: 300_000 
       appliedBefore: applied.size,
       begunByItsEnd: begun,
       messages: sizes.size,
-      sweeps: swept,
+      sweeps: swept.rounds,
       restored: views[1]?.size,
     });
     // The source goes on as it was.
@@ -225,8 +224,8 @@ describe.skipIf(server === undefined)("a backup of MongoDB", { timeout: 300_000 
     const dataDir = join(folder, "embedded");
     await (await openEmbeddedStore(dataDir))[Symbol.asyncDispose]();
     const embedded = newFile();
-    await using files = openEmbeddedBackup({ dataDir, broker: "embedded" });
-    await backup(files, { path: embedded, millrace: "0.1.0", nowMs: NOW }, shown);
+    await using embeddedFiles = openEmbeddedBackup({ dataDir, broker: "embedded" });
+    await backup(embeddedFiles, { path: embedded, millrace: "0.1.0", nowMs: NOW }, shown);
     await expect(restoreInto(to, embedded)).rejects.toMatchObject({
       code: "BACKUP_MISMATCH",
       detail: expect.stringContaining("of the kind 'embedded', and the store here is of the kind 'mongodb'"),

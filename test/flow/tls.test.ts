@@ -113,6 +113,7 @@ describe("a server with TLS", () => {
   test("gives up a connection that never shakes hands", { timeout: 20_000 }, async () => {
     const socket = connectPlain(Number(new URL(standalone.collectorUrl).port), "127.0.0.1").resume();
     await once(socket, "close");
+    expect(socket.bytesRead).toBe(0);
   });
 
   test("serves a renewed certificate to new connections, and no request fails meanwhile", {

@@ -64,8 +64,13 @@ async function* documentsIn(connection: Connection): AsyncGenerator<Rows> {
     yield { section: "hourlyLog", rows: page.map(hourlyRow) };
   }
   for await (const page of pages(connection, ({ total }) => total)) {
-    const rows: MongodbRows["total"][] = page.map(({ _id, period, metric, count, upTo, last }) => ({
-      ...{ _id, period, metric, count, upTo, last },
+    const rows = page.map(({ _id, period, metric, count, upTo, last }): MongodbRows["total"] => ({
+      _id,
+      period,
+      metric,
+      count,
+      upTo,
+      last,
     }));
     yield { section: "total", rows };
   }
@@ -74,7 +79,9 @@ async function* documentsIn(connection: Connection): AsyncGenerator<Rows> {
   }
   for await (const page of pages(connection, ({ claim }) => claim)) {
     const rows: MongodbRows["claim"][] = page.map(({ _id, message, at, expiresAt }) => ({
-      ...{ _id, message, at },
+      _id,
+      message,
+      at,
       expiresAt: expiresAt.getTime(),
     }));
     yield { section: "claim", rows };
@@ -112,7 +119,7 @@ async function* pages<Document extends { readonly _id: string }>(
     const last = page.at(-1);
     if (last === undefined) return;
     yield page;
-    after = last._id;
+    ({ _id: after } = last);
   }
 }
 

@@ -11,6 +11,8 @@ export interface Build {
 export interface Prometheus {
   readonly emit: Emit;
   readonly metrics: () => Promise<{ readonly text: string; readonly contentType: string }>;
+  /** The same text of the metrics of these names alone, in a fraction of the time; one that there is not is left out. */
+  readonly textOf: (names: Iterable<string>) => Promise<string>;
 }
 
 export type Subscribers = { readonly [K in SignalName]?: (fact: Signals[K]) => void };
@@ -34,5 +36,9 @@ export function prometheusOf(registry: Registry, subscribers: Subscribers): Prom
   return {
     emit: (name, fact) => subscribers[name]?.(fact),
     metrics: async () => ({ text: await registry.metrics(), contentType: registry.contentType }),
+    textOf: async (names) => {
+      const known = Array.from(names).filter((name) => registry.getSingleMetric(name) !== undefined);
+      return (await Promise.all(known.map((name) => registry.getSingleMetricAsString(name)))).join("\n");
+    },
   };
 }
