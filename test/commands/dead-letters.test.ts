@@ -240,6 +240,8 @@ describe("every command", () => {
     ["dead-letters export", letters],
     ["dead-letters replay", [...letters, "--yes", "--repaired", "--force"]],
     ["dead-letters drop", [...letters, "--yes"]],
+    ["backup", [...flags, "--verify"]],
+    ["restore", flags],
   ];
   let general: Answer;
   let ofLetters: Answer;
