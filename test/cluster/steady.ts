@@ -4,8 +4,10 @@ import type { Ledger } from "../fault/ledger.ts";
 import type { Send } from "../fault/post.ts";
 
 const PATIENCE_MS = 15_000;
+/** With so many unanswered it waits before the next: what a slow machine cannot take in time would only pile up in this client. */
+const MOST_UNANSWERED = 48;
 
-/** Posts one event after the other at an even rate, each once: a client that has not learnt to try again. */
+/** Posts one event after the other at an even rate, or as fast as they are answered, each once: a client that has not learnt to try again. */
 export class SteadyClient {
   readonly #ledger: Ledger;
   #posted = 0;
@@ -36,6 +38,7 @@ export class SteadyClient {
     for (let turn = 1; !this.#stop.signal.aborted; turn += 1) {
       const post = this.#post().finally(() => inFlight.delete(post));
       inFlight.add(post);
+      while (inFlight.size >= MOST_UNANSWERED) await Promise.race(inFlight);
       const wait = begun + turn * pauseMs - Date.now();
       await sleep(Math.max(0, wait), undefined, { signal: this.#stop.signal }).catch(() => undefined);
     }
