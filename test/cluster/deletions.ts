@@ -10,14 +10,13 @@ const MOST_DOWN = 0.25;
 /** By force is as a node that dies: the container gets no time to end. */
 type How = "kindly" | "by force";
 
-/** Deletes one random pod after the other until `stop`, each component as often as the others. Resolves to what it did. */
+/** Deletes one random pod after the other until `stop`, each component as often as the others, and counts them in `done`. */
 export async function deletePods(
   namespace: Namespace,
   random: Random,
-  components: readonly string[],
+  done: Map<string, number>,
   stop: AbortSignal,
-): Promise<Readonly<Record<string, number>>> {
-  const done: Record<string, number> = Object.fromEntries(components.map((name) => [name, 0]));
+): Promise<void> {
   while (!stop.aborted) {
     await sleep(random.integer(1000, 3000), undefined, { signal: stop }).catch(() => undefined);
     if (stop.aborted) break;
@@ -27,7 +26,7 @@ export async function deletePods(
     const rested = taking < Date.now() - REST_MS;
     const up = all.filter((pod) => rested || !servers.includes(componentOf(pod)));
     // Each has its turn the sooner the fewer it has had.
-    const fewest = (pod: (typeof up)[number]) => done[componentOf(pod)] ?? Number.POSITIVE_INFINITY;
+    const fewest = (pod: (typeof up)[number]) => done.get(componentOf(pod)) ?? Number.POSITIVE_INFINITY;
     const least = Math.min(...up.map(fewest));
     const candidates = up.filter((pod) => fewest(pod) === least && least < Number.POSITIVE_INFINITY);
     const victim = candidates[random.integer(0, Math.max(0, candidates.length - 1))];
@@ -35,10 +34,9 @@ export async function deletePods(
     const how: How = random.chance(0.5) ? "kindly" : "by force";
     const force = how === "by force" ? ["--grace-period=0", "--force"] : [];
     await namespace.kubectl("delete", "pod", victim.metadata.name, "--wait=false", ...force);
-    done[componentOf(victim)] = (done[componentOf(victim)] ?? 0) + 1;
+    done.set(componentOf(victim), fewest(victim) + 1);
     console.log(`deleted ${how}: ${victim.metadata.name}`);
   }
-  return done;
 }
 
 /** When the first of its pods that are ready became so; infinite where none is. */
