@@ -54,6 +54,7 @@ async function deliver(parts: ClientParts, job: Job, tally: Tally, deadline: Abo
   const encoded = encodeJob(job);
   const firstTurn = parts.random.integer(0, 1);
   const path = job.form === "single" ? "/event" : "/events";
+  let last = "no try";
   for (let attempt = 1; !deadline.aborted; attempt += 1) {
     const hangsUp = parts.random.chance(HANGS_UP);
     const hangUpAfterMs = hangsUp ? parts.random.integer(0, 20) : PATIENCE_MS;
@@ -75,8 +76,10 @@ async function deliver(parts: ClientParts, job: Job, tally: Tally, deadline: Abo
       for (const event of job.events) if (event.state === "open") event.state = "unknown";
       return;
     }
+    last = answer === undefined ? "no answer" : `${answer.status} ${answer.text.slice(0, 200)}`;
     await sleep(RETRY_MS * (0.5 + parts.random.unit()));
   }
+  tally.faults.push(`given up, ${job.form} of ${job.events.length}, the last try: ${last}`);
 }
 
 /** Writes down what an answer says of each event, and where that is not what the event deserves. */
