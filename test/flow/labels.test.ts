@@ -59,6 +59,10 @@ describe("labels", () => {
     expect(await post([{ username: "ann", metric: "reads", count: 1, id: "an id" }])).toBe(200);
     expect(await post([{ username: "ann", metric: "reads", count: 1, id: "an id" }])).toBe(200);
     await expect.poll(counted, { timeout }).toBe(1);
+    // A worker has measured a delivery a moment after it is counted.
+    const delivered = async () =>
+      Array.from(await series()).filter((one) => one.startsWith("millrace_delivery_duration_seconds_count"));
+    await expect.poll(delivered, { timeout }).toHaveLength(3);
     const before = await series();
     expect(before).toContain('millrace_events_total{outcome="accepted"}');
 
