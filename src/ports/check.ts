@@ -1,0 +1,11 @@
+import type { CheckName, Finding } from "../domain/diagnosis.ts";
+
+export interface Check {
+  readonly name: CheckName;
+  /** Made only where that one has no fault. */
+  readonly after?: CheckName;
+  /** A rejection is a fault too. Whoever asks stops waiting when `stop` is aborted, and tells that there was no answer. */
+  run(stop: AbortSignal): Promise<Finding>;
+  /** What to do where it rejects or there is no answer. */
+  readonly todo: string;
+}
