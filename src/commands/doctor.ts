@@ -23,10 +23,10 @@ export async function examine(
       return { ...nothing(check), level: "skipped", found: `not looked at: see ${nameOf(before)}` };
     }
     const beganMs = performance.now();
-    const { found, problems } = await within(check, timeoutMs);
+    const { found, problems, skipped } = await within(check, timeoutMs);
     return {
       name: check.name,
-      level: levelOf(problems),
+      level: skipped === true ? "skipped" : levelOf(problems),
       found: mask(found),
       problems: problems.map(({ level, what, todo }) => ({ level, what: mask(what), todo: mask(todo) })),
       tookMs: Math.round(performance.now() - beganMs),

@@ -43,12 +43,12 @@ export const checkTable = {
   },
   "broker nodes": {
     of: "RabbitMQ, by its management API",
-    looksAt: "Whether every node runs, none in an alarm of memory or disk.",
+    looksAt:
+      "Whether every node runs, none in an alarm of memory or disk; whether each quorum queue has a majority of its members, and each binding is there.",
   },
   "broker queues": {
-    of: "RabbitMQ, by its management API",
-    looksAt:
-      "Whether each quorum queue has a majority of its members; backlog, dead letters and consumers of each queue.",
+    of: "RabbitMQ",
+    looksAt: "What waits in each queue, its dead letters, and whether it has consumers.",
   },
   store: {
     of: "MongoDB",
@@ -99,8 +99,10 @@ export interface Finding {
   /** Versions and figures; without credentials. */
   readonly found: string;
   readonly problems: readonly Problem[];
+  /** Set where there was no way to look. */
+  readonly skipped?: true;
 }
-/** A check is skipped where one has a fault that it cannot be made without. */
+/** A check is skipped where it cannot be made without what another found at fault. */
 export type Level = "ok" | "warning" | "fault" | "skipped";
 
 export function levelOf(problems: readonly Problem[]): Exclude<Level, "skipped"> {

@@ -9,3 +9,11 @@ export interface Check {
   /** What to do where it rejects or there is no answer. */
   readonly todo: string;
 }
+
+/** A clock that is not this machine's. */
+export interface ClockSource {
+  /** Whose it is, such as `the store`. */
+  readonly of: string;
+  /** Milliseconds since 1970, to within `withinMs` downwards; undefined where it is not told. */
+  read(stop: AbortSignal): Promise<{ readonly atMs: number; readonly withinMs: number } | undefined>;
+}
