@@ -19,6 +19,8 @@ export async function checksOf(
 ): Promise<readonly Check[]> {
   const checks: Check[] = [...machineChecks(config, checkHeap)];
   const clocks: ClockSource[] = [];
+  // So that a driver has the time to say why there is no connection.
+  const driverMs = Math.ceil(timeoutMs * 0.8);
   const files = (["broker", "store"] as const).filter((name) => config[`${name}Url`] === "embedded:");
   if (files.length > 0) {
     const { embeddedChecks } = await import("./adapters/embedded/doctor.ts");
@@ -27,14 +29,14 @@ export async function checksOf(
   if (config.brokerUrl !== "embedded:") {
     const { rabbitmqChecks } = await import("./adapters/rabbitmq/doctor.ts");
     const certificates = good(() => certificateReader(config, "broker"));
-    const broker = rabbitmqChecks({ ...config, certificates, timeoutMs }, parts);
+    const broker = rabbitmqChecks({ ...config, certificates, timeoutMs: driverMs }, parts);
     checks.push(...broker.checks);
     clocks.push(broker.clock);
   }
   if (config.storeUrl !== "embedded:") {
     const { mongodbChecks } = await import("./adapters/mongodb/doctor.ts");
     const certificates = good(() => openCertificates(config, "store", () => {}));
-    const storeTimeoutMs = Math.min(config.storeTimeoutMs, timeoutMs);
+    const storeTimeoutMs = Math.min(config.storeTimeoutMs, driverMs);
     const store = mongodbChecks({ ...config, certificates, storeTimeoutMs, now }, parts);
     checks.push(...store.checks);
     clocks.push(store.clock);
@@ -43,8 +45,8 @@ export async function checksOf(
   if (config.keysFile !== "") checks.push(keysCheck(config, readKeyFile, now));
   const named = purposes.filter((purpose) => isNamed(config, purpose));
   if (named.length > 0) {
-    const files = named.map((purpose) => ({ purpose, read: () => readCertificates(config, purpose) }));
-    checks.push(certificatesCheck(files, now));
+    const read = named.map((purpose) => ({ purpose, read: () => readCertificates(config, purpose) }));
+    checks.push(certificatesCheck(read, now));
   }
   if (config.consoleSources.length > 0) {
     checks.push(processesCheck(config.consoleSources.map(sourceOf), addressesOf));

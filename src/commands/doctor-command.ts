@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { maskOf } from "../domain/diagnosis.ts";
 import { MillraceError } from "../errors.ts";
 import type { Check } from "../ports/check.ts";
-import { type Config, type SettingName, settingNames, settings } from "../settings.ts";
+import { type Config, settingNames, settings } from "../settings.ts";
 
 /** What the command uses of the program. */
 export interface DoctorParts {
@@ -70,11 +70,12 @@ async function checksFor(
   }
 }
 
-/** Values of secrets that somebody has set. */
+/** Values of secrets that somebody has set, and whatever else has a password in it. */
 export function secretsIn(config: Config): readonly string[] {
-  const isSet = (name: SettingName) => settings[name].secret && config[name] !== settings[name].default;
-  return settingNames.filter(isSet).flatMap((name) => {
-    const value = config[name];
-    return Array.isArray(value) ? value : [String(value)];
+  return settingNames.flatMap((name) => {
+    const value: unknown = config[name];
+    const texts = (Array.isArray(value) ? value : [value]).map(String);
+    const isSecret = settings[name].secret && value !== settings[name].default;
+    return isSecret ? texts : texts.filter((text) => /^[a-z+]+:\/\/[^/]*@/.test(text));
   });
 }

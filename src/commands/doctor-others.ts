@@ -45,14 +45,14 @@ async function clockFinding(source: ClockSource, { maxFutureMs, now, stop }: Clo
   const offMs = Math.max(ahead, behind);
   const words = `${source.of}'s clock is at least ${(offMs / 1000).toFixed(1)} s ${ahead > 0 ? "ahead of" : "behind"} this one`;
   if (offMs <= CLOCK_OFF_MS)
-    return { found: `${source.of}: as far as is seen, less than a second off`, problems: [] };
+    return { found: `${source.of}'s is less than a second off, as far as it tells`, problems: [] };
   if (offMs > maxFutureMs) {
     return {
-      found: `${source.of}: off`,
+      found: `${source.of}'s is off`,
       problems: [fault(`${words}, which is more than MILLRACE_MAX_FUTURE_MS`, SYNCHRONISE)],
     };
   }
-  return { found: `${source.of}: off`, problems: [warning(words, SYNCHRONISE)] };
+  return { found: `${source.of}'s is off`, problems: [warning(words, SYNCHRONISE)] };
 }
 
 export interface ProcessSource {

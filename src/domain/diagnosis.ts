@@ -31,7 +31,8 @@ export const checkTable = {
   },
   "broker permissions": {
     of: "RabbitMQ",
-    looksAt: "Whether the user may configure, write and read what Millrace declares.",
+    looksAt:
+      "Whether the user may configure, write and read what Millrace declares, and whether RabbitMQ blocks whoever publishes.",
   },
   "broker topology": {
     of: "RabbitMQ",

@@ -178,15 +178,15 @@ describe("the other processes", () => {
       admin(async () => {}),
       admin(() => Promise.reject(new Error("the disk is full"))),
     ];
-    await using _ = {
-      async [Symbol.asyncDispose]() {
-        await Promise.all([ready.close(), unready.close()]);
-      },
-    };
     const other = createServer((_request, response) => void response.writeHead(500).end("<html>"));
     other.listen(0, "127.0.0.1");
     await once(other, "listening");
-    using _other = { [Symbol.dispose]: () => void other.close() };
+    await using _ = {
+      async [Symbol.asyncDispose]() {
+        other.close();
+        await Promise.all([ready.close(), unready.close()]);
+      },
+    };
     const [gone = 0] = await freePorts(1);
     for (const server of [ready, unready]) await server.listen({ host: "127.0.0.1", port: 0 });
     const portOf = (server: { address(): AddressInfo | string | null }) =>

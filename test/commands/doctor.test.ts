@@ -222,6 +222,14 @@ describe("millrace doctor", { timeout: 120_000 }, () => {
       code: 1,
       stdout: expect.stringMatching(/--collector-port is "x"; it must be/),
     });
+    const masked = await millrace(
+      "doctor",
+      "--data-dir",
+      dataDir,
+      "--collector-url",
+      "http://ann:pass-word@h/",
+    );
+    expect(masked.stdout).toMatch(/MILLRACE_COLLECTOR_URL=\*\*\*$/m);
     expect(await millrace("doctor", "--bogus")).toMatchObject({ code: 2, stdout: "" });
   });
 });

@@ -20,7 +20,7 @@ describe.skipIf(storeAt === undefined)("millrace doctor on a MongoDB-wire server
   const openWorld = mongodbStore(storeAt?.url ?? "");
   const look = async (storeUrl: string, timeoutMs = 10_000) => {
     await using parts = new AsyncDisposableStack();
-    const settings = { storeUrl, storePoolSize: 5, storeTimeoutMs: timeoutMs, now: () => NOW };
+    const settings = { storeUrl, storePoolSize: 5, storeTimeoutMs: timeoutMs * 0.8, now: () => NOW };
     const { checks } = mongodbChecks(settings, parts);
     const results = await examine(checks, timeoutMs, maskOf([storeUrl]));
     const { password } = new URL(storeUrl);
@@ -93,7 +93,9 @@ describe.skipIf(storeAt === undefined)("millrace doctor on a MongoDB-wire server
     );
     expect(by(await look(world.url), "store upkeep")).toMatchObject({
       level: "ok",
-      found: expect.stringContaining("a sweeper until 2096-11-24T12:00:10.000Z"),
+      found: expect.stringContaining(
+        "a sweeper has the lease until 2096-11-24T12:00:10.000Z; the oldest count",
+      ),
     });
     await using at = databaseAt(world.url);
     await at.database.collection("lease").updateOne({ holder: "one" }, { $set: { until: NOW - 3_600_000 } });
@@ -132,6 +134,17 @@ describe.skipIf(storeAt === undefined)("millrace doctor on a MongoDB-wire server
       level: "fault",
       problems: [{ todo: expect.stringContaining("password") }],
     });
+  });
+
+  test("is told the server's time", async () => {
+    await using parts = new AsyncDisposableStack();
+    const settings = { storeUrl: storeAt?.url ?? "", storePoolSize: 5, storeTimeoutMs: 5000, now: () => NOW };
+    const source = mongodbChecks(settings, parts).clock;
+    const beforeMs = Date.now();
+    const told = await source.read(new AbortController().signal);
+    // One machine has one clock.
+    expect(told?.atMs).toBeGreaterThanOrEqual(beforeMs - 1);
+    expect(told?.atMs).toBeLessThanOrEqual(Date.now());
   });
 
   test("has a client of the same guarantees as the roles", () => {

@@ -193,11 +193,13 @@ async function upkeep(database: Db, nowMs: number, inTime: { readonly maxTimeMS:
       ),
     );
   }
-  const held = until === undefined ? "no sweeper" : `a sweeper until ${timeOf(until)}`;
-  return {
-    found: `lease: ${held}; nothing waits to be added up longer than ${oldest === null ? 0 : Math.max(0, Math.round((nowMs - oldest.at) / 1000))} s`,
-    problems,
-  };
+  const held =
+    until === undefined ? "no sweeper has been here" : `a sweeper has the lease until ${timeOf(until)}`;
+  const waits =
+    oldest === null
+      ? "nothing waits to be added up"
+      : `the oldest count that waits to be added up is of ${timeOf(oldest.at)}`;
+  return { found: `${held}; ${waits}`, problems };
 }
 
 const timeOf = (ms: number): string => new Date(ms).toISOString();

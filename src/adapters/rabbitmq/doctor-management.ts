@@ -114,10 +114,11 @@ async function nodes(management: Management, stop: AbortSignal): Promise<Finding
     ...majorityProblems(queues),
     ...bindingProblems(queues, bindings),
   ];
-  const found = all.map(
-    ({ name, mem_used: used, disk_free: free }) =>
-      `${name}: ${used === undefined ? "?" : bytesText(used)} in use, ${free === undefined ? "?" : bytesText(free)} of disk free`,
-  );
+  const figures = ({ mem_used: used, disk_free: free }: Node): string =>
+    used === undefined || free === undefined
+      ? "runs"
+      : `${bytesText(used)} of memory in use, ${bytesText(free)} of disk free`;
+  const found = all.map((node) => `${node.name}: ${node.running === false ? "is down" : figures(node)}`);
   return { found: found.join("; "), problems };
 }
 

@@ -47,7 +47,7 @@ export async function missingPermissions(connection: Connection): Promise<readon
   };
   const probes: (readonly [right: string, refused: Promise<boolean>])[] = [];
   const probe = (right: string, name: string, use: (channel: Channel) => Promise<unknown>) =>
-    probes.push([`${right} ${name || "amq.default"}`, refusedAt(name || "amq.default", use)]);
+    probes.push([`${right} ${name}`, refusedAt(name, use)]);
 
   for (const name of [EXCHANGE, DEAD_EXCHANGE]) {
     // No exchange has a number as its alternate.
@@ -67,11 +67,24 @@ export async function missingPermissions(connection: Connection): Promise<readon
     const impossible = { arguments: { "x-priority": "none" } };
     probe("read", name, (channel) => channel.consume(name, () => {}, impossible));
   }
-  probe("write", DEFAULT_EXCHANGE, async (channel) => {
-    // Routed to nothing, and dropped. The next request is answered after it was looked at.
-    channel.publish(DEFAULT_EXCHANGE, NO_KEY, Buffer.alloc(0));
-    await channel.prefetch(1);
-  });
   const all = await Promise.all(probes.map(async ([right, refused]) => [right, await refused] as const));
   return all.filter(([, refused]) => refused).map(([right]) => right);
+}
+
+/**
+ * Publishes what is routed to nothing, and dropped. Resolves to why RabbitMQ blocks whoever publishes, where it does: it reads no
+ * more from the connection then.
+ */
+export async function publishOutcome(connection: Connection): Promise<Outcome<"published" | "blocked">> {
+  const blocked = Promise.withResolvers<Outcome<"blocked">>();
+  connection.model.once("blocked", (reason: unknown) =>
+    blocked.resolve({ value: "blocked", error: String(reason) }),
+  );
+  const published = outcomeOf(connection, async (channel) => {
+    channel.publish(DEFAULT_EXCHANGE, NO_KEY, Buffer.alloc(0));
+    // Answered once what goes before it was looked at.
+    await channel.prefetch(1);
+    return "published" as const;
+  });
+  return Promise.race([published, blocked.promise]);
 }

@@ -4,7 +4,7 @@ import type { Check, ClockSource } from "../../ports/check.ts";
 import { managementOf } from "./backlog.ts";
 import { type Address, type Connection, openConnection, unavailable } from "./connection.ts";
 import { clockOf, managementChecks } from "./doctor-management.ts";
-import { missingPermissions, outcomeOf } from "./doctor-probes.ts";
+import { missingPermissions, type Outcome, outcomeOf, publishOutcome } from "./doctor-probes.ts";
 import {
   checkVersion,
   DEAD_EXCHANGE,
@@ -60,12 +60,14 @@ export function rabbitmqChecks(
       after: "broker",
       todo: "see RabbitMQ's log",
       run: async () => {
-        const missing = await missingPermissions(connected());
-        const problems = missing.length === 0 ? [] : [lacking(missing, who)];
-        return {
-          found: `user ${user}: may ${missing.length === 0 ? "all" : "not all"} that is needed`,
-          problems,
-        };
+        // A connection that RabbitMQ blocks is of no use to the other checks.
+        const publishing = await openConnection({ url, certificates }, "doctor publish", settings.timeoutMs);
+        parts.defer(() => publishing.close());
+        const [missing, publish] = await Promise.all([
+          missingPermissions(connected()),
+          publishOutcome(publishing),
+        ]);
+        return permissions(publish.code === 403 ? [...missing, "write amq.default"] : missing, publish, who);
       },
     },
     {
@@ -125,15 +127,30 @@ function greeting(
   return { found, problems: [] };
 }
 
-const NAMES = String.raw`metric-collector.*|(accountName|distinctName|hourlyLog)(\..*)?`;
-
-function lacking(missing: readonly string[], { user, vhost }: Who): Problem {
-  const [own, withDefault] = [`'^(${NAMES})$'`, String.raw`'^(amq\.default|${NAMES})$'`];
-  return fault(
-    `it may not ${missing.join(", ")}`,
-    `rabbitmqctl set_permissions -p ${vhost} ${user} ${own} ${withDefault} ${own}`,
-  );
+function permissions(missing: readonly string[], publish: Outcome<string>, { user, vhost }: Who): Finding {
+  const problems: Problem[] = [];
+  if (missing.length > 0) {
+    const [own, withDefault] = [`'^(${NAMES})$'`, String.raw`'^(amq\.default|${NAMES})$'`];
+    problems.push(
+      fault(
+        `it may not ${missing.join(", ")}`,
+        `rabbitmqctl set_permissions -p ${vhost} ${user} ${own} ${withDefault} ${own}`,
+      ),
+    );
+  }
+  if (publish.value === "blocked") {
+    problems.push(
+      fault(
+        `RabbitMQ blocks whoever publishes (${String(publish.error)}): events are answered with 503`,
+        "see docs/runbooks/millrace-broker-blocked.md: memory or disk of a node has run short",
+      ),
+    );
+  }
+  const may = missing.length === 0 ? "may" : "may not";
+  return { found: `user ${user} ${may} do all that is needed`, problems };
 }
+
+const NAMES = String.raw`metric-collector.*|(accountName|distinctName|hourlyLog)(\..*)?`;
 
 const exchanges = [
   [EXCHANGE, "fanout"],
