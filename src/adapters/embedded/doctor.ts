@@ -162,7 +162,7 @@ function brokerFile(facts: FileFacts, { backlogMaxBytes, dataDir }: EmbeddedDoct
       problems.push(
         warning(
           `${dead} dead letters in ${queue}`,
-          `millrace dead-letters list ${queue} tells why; then replay, repair or drop them`,
+          `millrace dead-letters list --queue ${queue} tells why; then replay, repair or drop them`,
         ),
       );
     }

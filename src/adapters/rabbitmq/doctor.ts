@@ -232,7 +232,7 @@ async function queueFinding(connection: Connection, queue: ProjectionName): Prom
     problems.push(
       warning(
         `${dead.messageCount} dead letters in ${queue}`,
-        `millrace dead-letters list ${queue} tells why; then replay, repair or drop them`,
+        `millrace dead-letters list --queue ${queue} tells why; then replay, repair or drop them`,
       ),
     );
   }
