@@ -7,6 +7,7 @@ import { API_VERSION, KIND, queueScalerSpec } from "../operator/queue-scaler.ts"
 import { conditionMeanings, conditionTypes, queueScalerStatus } from "../operator/queue-scaler-status.ts";
 import { attacksPage } from "./attacks-page.ts";
 import { dashboardsPage } from "./dashboards-page.ts";
+import { doctorPage } from "./doctor-page.ts";
 import { metricsPage } from "./metrics-page.ts";
 import { page, table } from "./page.ts";
 import { flagOf, settingNames, settings, variableOf } from "../src/settings.ts";
@@ -194,6 +195,7 @@ const pages = {
   "queue-scaler.md": queueScalerPage(),
   "dashboards.md": dashboardsPage(),
   "attacks.md": attacksPage(),
+  "doctor.md": doctorPage(),
 };
 const { values: flags } = parseArgs({ options: { check: { type: "boolean", default: false } } });
 for (const [name, text] of Object.entries(pages)) {

@@ -11,20 +11,21 @@ const files = {
   broker: { ca: "brokerCaFile", cert: "brokerCertFile", key: "brokerKeyFile" },
   store: { ca: "storeCaFile", cert: "storeCertFile", key: "storeKeyFile" },
 } as const;
-type Purpose = keyof typeof files;
+export type Purpose = keyof typeof files;
+export const purposes = Object.keys(files) as Purpose[];
 const kinds = ["ca", "cert", "key"] as const;
 
 /** How often the files are looked at: a certificate is renewed days before the old one expires. */
 const LOOK_EVERY_MS = 10_000;
 
-const isNamed = (config: Config, purpose: Purpose): boolean =>
+export const isNamed = (config: Config, purpose: Purpose): boolean =>
   kinds.some((kind) => config[files[purpose][kind]] !== "");
 
 /**
  * What is in the files now.
  * @throws MillraceError INVALID_SETTING where one cannot be read, or where they are no certificate and its key.
  */
-function readCertificates(config: Config, purpose: Purpose): Certificates {
+export function readCertificates(config: Config, purpose: Purpose): Certificates {
   const named = files[purpose];
   if ((config[named.cert] === "") !== (config[named.key] === "")) {
     const [has, lacks] = config[named.cert] === "" ? [named.key, named.cert] : [named.cert, named.key];

@@ -1,6 +1,5 @@
 import { randomUUIDv7 } from "node:crypto";
 import { once } from "node:events";
-import { getHeapStatistics } from "node:v8";
 import type { FastifyInstance } from "fastify";
 import { systemClock } from "./adapters/clock.ts";
 import { KeyWatch } from "./adapters/embedded/key-watch.ts";
@@ -12,7 +11,7 @@ import type { Variables } from "./adapters/telemetry/tracing-settings.ts";
 import { openBroker, openStore } from "./backends.ts";
 import { openCertificates } from "./certificates.ts";
 import { createCollector } from "./collector/server.ts";
-import { type Config, variableOf } from "./settings.ts";
+import type { Config } from "./settings.ts";
 import { serveConsole } from "./console/console.ts";
 import type { LendDeadLetters } from "./console/dead-letters.ts";
 import { Processes } from "./console/processes.ts";
@@ -23,7 +22,7 @@ import { accountName } from "./domain/account-name.ts";
 import { distinctName } from "./domain/distinct-name.ts";
 import { hourlyLog } from "./domain/hourly-log.ts";
 import type { ProjectionName } from "./domain/projection.ts";
-import { MillraceError } from "./errors.ts";
+import { checkHeap } from "./heap.ts";
 import { createAdmin } from "./http/admin.ts";
 import { KeyRing } from "./http/keys.ts";
 import type { Broker } from "./ports/broker.ts";
@@ -160,22 +159,6 @@ function tracingFacts(build: { readonly version: string; readonly role: string }
     database: config.storeUrl === "embedded:" ? "sqlite" : "mongodb",
   };
   return { ...build, systems, flushMs: Math.min(FLUSH_MS, config.drainTimeoutMs) };
-}
-
-/** What the process is taken to need beside the requests in hand, and for each byte of theirs: estimates on the high side. */
-const HEAP_AT_REST_BYTES = 64 * 1024 * 1024;
-const HEAP_A_BYTE = 3;
-
-/** @throws MillraceError INVALID_SETTING where the bound on requests in hand is not one that the heap can hold. */
-function checkHeap({ unconfirmedMaxBytes }: Config): void {
-  const wanted = HEAP_AT_REST_BYTES + HEAP_A_BYTE * unconfirmedMaxBytes;
-  const limit = getHeapStatistics().heap_size_limit;
-  if (wanted <= limit) return;
-  throw new MillraceError(
-    "INVALID_SETTING",
-    `${variableOf("unconfirmedMaxBytes")} is ${unconfirmedMaxBytes}; node's heap of ${limit} bytes holds at most ` +
-      `${Math.floor((limit - HEAP_AT_REST_BYTES) / HEAP_A_BYTE)}: lower it, or raise node's --max-old-space-size`,
-  );
 }
 
 async function actorOf(role: Role, config: Config, opened: Opened): Promise<Actor> {

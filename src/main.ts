@@ -6,6 +6,7 @@ import { createCommandLogger, createLogSubscriber } from "./adapters/telemetry/p
 import { addBackup } from "./commands/backup-command.ts";
 import { configTable } from "./commands/config.ts";
 import { addDeadLetters } from "./commands/dead-letters-line.ts";
+import { addDoctor } from "./commands/doctor-command.ts";
 import { addKeys } from "./commands/keys-line.ts";
 import { send, sendDefaults } from "./commands/send.ts";
 import { openBackupSource, openBroker, openRestoreTarget } from "./backends.ts";
@@ -136,6 +137,16 @@ function program(): Command {
   withSettings(millrace.command("config"))
     .description("Prints the effective settings, secrets masked.")
     .action((_options, command: Command) => say(configTable(configOf(command))));
+  addDoctor(millrace, {
+    withSettings,
+    configOf,
+    // Loaded by this command alone.
+    checksOf: async (...given) => (await import("./doctor.ts")).checksOf(...given),
+    integerFrom,
+    say,
+    exit: (code) => process.exit(code),
+    version,
+  });
   addKeys(millrace, {
     record: recordAudit,
     by: userName(),

@@ -87,10 +87,11 @@ const mayKnow: Readonly<Record<string, readonly string[]>> = {
   "config.ts": ["errors.ts", "settings.ts"],
   "settings.ts": ["setting-kinds.ts"],
   "setting-kinds.ts": [],
+  "heap.ts": ["errors.ts", "settings.ts"],
   "run.ts": ["signals.ts"],
   "version.ts": [],
 };
-const knowEverything = ["backends.ts", "compose.ts", "main.ts"];
+const knowEverything = ["backends.ts", "compose.ts", "doctor.ts", "main.ts"];
 
 /** Packages, and the only places that may import them; a folder ends with a slash. */
 const homes: Readonly<Record<string, readonly string[]>> = {
@@ -120,7 +121,7 @@ const typesElsewhere: Readonly<Record<string, readonly string[]>> = {
   // serverActor is how a server becomes an actor, and runs any; it starts none itself.
   fastify: ["run.ts", "compose.ts"],
   // A command in a file of its own adds itself to the program, which main.ts makes.
-  commander: ["commands/backup-command.ts"],
+  commander: ["commands/backup-command.ts", "commands/doctor-command.ts"],
 };
 /** What of node the domain may use: functions of bytes and text, without a clock, chance or the outside. */
 const pureNode = ["node:buffer"];

@@ -7,19 +7,22 @@ export interface Issued {
   readonly key: string;
 }
 
-/** A certificate authority of a test, in a folder of it; its certificates last for two days. Needs openssl. */
+/** A certificate authority of a test, in a folder of it; its certificates last for two days, or as many as it is made with. Needs openssl. */
 export class Authority {
   readonly ca: string;
   readonly #folder: string;
   readonly #name: string;
 
-  static async make(folder: string, name: string): Promise<Authority> {
-    const authority = new Authority(folder, name);
+  readonly #days: number;
+
+  static async make(folder: string, name: string, days = 2): Promise<Authority> {
+    const authority = new Authority(folder, name, days);
     await authority.#request(name, ["-subj", `/CN=${name}`]);
     return authority;
   }
 
-  private constructor(folder: string, name: string) {
+  private constructor(folder: string, name: string, days: number) {
+    this.#days = days;
     this.#folder = folder;
     this.#name = name;
     this.ca = join(folder, `${name}.pem`);
@@ -34,7 +37,15 @@ export class Authority {
 
   async #request(name: string, words: readonly string[]): Promise<Issued> {
     const [cert, key] = [join(this.#folder, `${name}.pem`), join(this.#folder, `${name}.key`)];
-    const kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
+    const kind = [
+      "-newkey",
+      "ec",
+      "-pkeyopt",
+      "ec_paramgen_curve:prime256v1",
+      "-nodes",
+      "-days",
+      String(this.#days),
+    ];
     await command("openssl", ["req", "-x509", ...kind, ...words, "-out", cert, "-keyout", key]);
     return { cert, key };
   }

@@ -205,13 +205,14 @@ async function assertWhole({ lease }: Collections): Promise<void> {
 }
 
 /** What an acknowledged write and an answer promise, whatever the URL says. */
-const guarantees = {
+export const guarantees = {
   writeConcern: { w: "majority", journal: true },
   readConcern: new ReadConcern("majority"),
   readPreference: ReadPreference.primary,
 } as const;
 
-function clientOf(settings: ConnectionSettings): MongoClient {
+/** @throws MillraceError INVALID_SETTING for a URL that cannot be read. */
+export function clientOf(settings: ConnectionSettings): MongoClient {
   const { storeUrl, storePoolSize, storeTimeoutMs: timeoutMs, certificates } = settings;
   try {
     return new MongoClient(storeUrl, {

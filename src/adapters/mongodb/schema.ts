@@ -127,19 +127,56 @@ const OLDEST_WIRE_VERSION = 17;
  * @throws MillraceError STORE_MISMATCH, in words, where what is there is not as it is needed.
  */
 export async function ensureSchema(database: Db): Promise<void> {
-  const wireVersion = await wireVersionOf(database);
-  if (wireVersion < OLDEST_WIRE_VERSION) {
-    throw mismatch(
-      `the server's wire version is ${wireVersion || "unknown"}; ${OLDEST_WIRE_VERSION} is needed, which is that of MongoDB 6.0. Upgrade the server`,
-    );
-  }
+  await assertVersion(database);
   const existing = await database.listCollections().toArray();
   for (const [name, indexes] of Object.entries(schema)) {
-    const found = existing.find((one) => one.name === name);
-    if (found === undefined) await makeCollection(database, name);
-    else checkCollection(name, found.type ?? "collection", ("options" in found && found.options) || {});
-    await ensureIndexes(database, name, indexes);
+    if (!isThere(existing, name)) await makeCollection(database, name);
+    const missing = await missingIndexes(database, name, indexes);
+    if (missing.length === 0) continue;
+    await database
+      .collection(name)
+      .createIndexes(missing.map((index) => ({ ...index, key: { ...index.key } })));
   }
+}
+
+/** What `ensureSchema` would make, and what it would throw; makes nothing. */
+export async function lookAtSchema(
+  database: Db,
+): Promise<{ readonly missing: readonly string[]; readonly wrong: readonly MillraceError[] }> {
+  const missing: string[] = [];
+  const wrong: MillraceError[] = [];
+  const existing = await database.listCollections().toArray();
+  for (const [name, indexes] of Object.entries(schema)) {
+    try {
+      if (!isThere(existing, name)) missing.push(`collection ${name}`);
+      else {
+        const lacking = await missingIndexes(database, name, indexes);
+        missing.push(...lacking.map((index) => `index ${index.name} of ${name}`));
+      }
+    } catch (error) {
+      if (!(error instanceof MillraceError)) throw error;
+      wrong.push(error);
+    }
+  }
+  return { missing, wrong };
+}
+
+/** @throws MillraceError STORE_MISMATCH */
+export async function assertVersion(database: Db): Promise<number> {
+  const wireVersion = await wireVersionOf(database);
+  if (wireVersion >= OLDEST_WIRE_VERSION) return wireVersion;
+  throw mismatch(
+    `the server's wire version is ${wireVersion || "unknown"}; ${OLDEST_WIRE_VERSION} is needed, which is that of MongoDB 6.0. Upgrade the server`,
+  );
+}
+
+type Existing = Awaited<ReturnType<ReturnType<Db["listCollections"]>["toArray"]>>;
+
+function isThere(existing: Existing, name: string): boolean {
+  const found = existing.find((one) => one.name === name);
+  if (found === undefined) return false;
+  checkCollection(name, found.type ?? "collection", ("options" in found && found.options) || {});
+  return true;
 }
 
 const COMMAND_NOT_FOUND = 59;
@@ -176,10 +213,14 @@ function checkCollection(name: string, type: string, options: Readonly<Record<st
   );
 }
 
-async function ensureIndexes(database: Db, name: string, indexes: readonly Index[]): Promise<void> {
-  if (indexes.length === 0) return;
+async function missingIndexes(
+  database: Db,
+  name: string,
+  indexes: readonly Index[],
+): Promise<readonly Index[]> {
+  if (indexes.length === 0) return [];
   const existing = await database.collection(name).listIndexes().toArray();
-  const missing = indexes.filter((index) => {
+  return indexes.filter((index) => {
     if (existing.some((one) => termsOf(one) === termsOf(index))) return false;
     const rival = existing.find((one) => one.name === index.name || shown(one.key) === shown(index.key));
     if (rival === undefined) return true;
@@ -188,11 +229,6 @@ async function ensureIndexes(database: Db, name: string, indexes: readonly Index
         `${termsOf(index)} is needed. Drop that index; the right one is made at the next start`,
     );
   });
-  if (missing.length > 0) {
-    await database
-      .collection(name)
-      .createIndexes(missing.map((index) => ({ ...index, key: { ...index.key } })));
-  }
 }
 
 const shown = (value: unknown): string => JSON.stringify(value);

@@ -90,14 +90,19 @@ async function figuresOf({
   return new Map(queues.map((one) => [one.name, one]));
 }
 
+export interface ManagementAnswer {
+  readonly status: number | undefined;
+  readonly body: string;
+  /** The header in which it tells its time. */
+  readonly date: string | undefined;
+}
+
 /** By node's own client: fetch takes no certificates. */
-async function answerOf(
-  at: URL,
-  options: RequestOptions,
-): Promise<{ readonly status: number | undefined; readonly body: string }> {
+export async function answerOf(at: URL, options: RequestOptions): Promise<ManagementAnswer> {
   return new Promise((resolve, reject) => {
     const asked = (at.protocol === "https:" ? get : plainGet)(at, options, (answer) => {
-      text(answer).then((body) => resolve({ status: answer.statusCode, body }), reject);
+      const { statusCode: status, headers } = answer;
+      text(answer).then((body) => resolve({ status, body, date: headers.date }), reject);
     });
     asked.once("error", reject);
   });

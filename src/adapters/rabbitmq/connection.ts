@@ -31,13 +31,17 @@ export interface Address {
 }
 
 /** @param purpose - what RabbitMQ's management shows as the connection's name, such as `publish`. */
-export async function openConnection({ url, certificates }: Address, purpose: string): Promise<Connection> {
+export async function openConnection(
+  { url, certificates }: Address,
+  purpose: string,
+  timeoutMs: number = CONNECT_TIMEOUT_MS,
+): Promise<Connection> {
   const at = new URL(url);
   if (!at.searchParams.has("heartbeat")) at.searchParams.set("heartbeat", String(HEARTBEAT_SECONDS));
   const model = await connect(at.href, {
     ...certificates?.(),
     noDelay: true,
-    timeout: CONNECT_TIMEOUT_MS,
+    timeout: timeoutMs,
     clientProperties: { connection_name: `millrace ${purpose}` },
   });
   return new OpenConnection(model);

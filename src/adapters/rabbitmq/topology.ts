@@ -37,7 +37,7 @@ function retryQueue(queue: ProjectionName, waitMs: number): string {
   return `${queue}.retry.${waitMs / 1000}s`;
 }
 
-interface DeclaredQueue {
+export interface DeclaredQueue {
   readonly name: string;
   readonly arguments: Readonly<Record<string, string | number>>;
 }
@@ -50,7 +50,8 @@ const deadLettering = (exchange: string, routingKey: string) => ({
   "x-overflow": "reject-publish",
 });
 
-function queuesOf(queue: ProjectionName): readonly DeclaredQueue[] {
+/** Of a projection: its own, and those of its dead letters and retries. */
+export function queuesOf(queue: ProjectionName): readonly DeclaredQueue[] {
   const quorum = { "x-queue-type": "quorum" };
   return [
     { name: deadQueueOf(queue), arguments: { ...quorum, "x-delivery-limit": NO_LIMIT } },
