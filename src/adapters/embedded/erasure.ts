@@ -21,9 +21,8 @@ const LOOK_MS = 100;
  * @throws MillraceError INVALID_SETTING where there is no install in the folder.
  */
 export function openEmbeddedErasure(dataDir: string, clock: Clock): Erasure {
-  const there = (name: string): boolean => existsSync(join(dataDir, name));
-  if (!there("store.sqlite") || !there("broker.sqlite"))
-    throw new MillraceError("INVALID_SETTING", `there is no store, or no broker, in the folder ${dataDir}`);
+  if (!existsSync(join(dataDir, "store.sqlite")))
+    throw new MillraceError("INVALID_SETTING", `there is no store in the folder ${dataDir}`);
   const store = erasing(openStoreDatabase(dataDir, CACHE_KIB));
   const database = erasing(openBrokerDatabase(dataDir, CACHE_KIB));
   const broker = new BrokerErasure(database, dataDir);

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
-import { type Erased, nothingErased } from "../../domain/erasure.ts";
+import { type Erased, formsOf, nothingErased } from "../../domain/erasure.ts";
 
 /** No id that a client chose begins like this: see domain/event-id.ts. */
 const ERASED = "erased:";
@@ -35,9 +35,11 @@ export function eraseFromStore(database: DatabaseSync, username: string): Erased
 }
 
 function digestClaims(database: DatabaseSync, username: string): number {
+  const forms = formsOf(username);
+  const holds = forms.map(() => "instr(event_id, ?) > 0").join(" OR ");
   const found = database
-    .prepare("SELECT rowid, event_id FROM claim WHERE instr(event_id, ?) > 0")
-    .all(username)
+    .prepare(`SELECT rowid, event_id FROM claim WHERE ${holds}`)
+    .all(...forms)
     .filter(({ event_id: id }) => !String(id).startsWith(ERASED));
   // Where the digest is there already, it was the first: the later claim goes.
   const replace = database.prepare("UPDATE OR IGNORE claim SET event_id = ? WHERE rowid = ?");

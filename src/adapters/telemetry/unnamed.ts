@@ -16,7 +16,7 @@ export function unnamed(thrown: unknown): Unnamed | undefined {
   if (thrown === undefined) return undefined;
   const { code } = asMillraceError(thrown, "INTERNAL");
   const at: string[] = [];
-  for (let error = thrown; error instanceof Error; error = error.cause) at.push(...framesOf(error));
+  for (let error: unknown = thrown; error instanceof Error; error = error.cause) at.push(...framesOf(error));
   return { code, title: errorTable[code].title, at };
 }
 
