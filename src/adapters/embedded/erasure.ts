@@ -12,7 +12,7 @@ import { eraseFromStore } from "./store-erasure.ts";
 import { openStoreDatabase } from "./store-schema.ts";
 
 const CACHE_KIB = 4096;
-/** Longest wait for a moment in which nobody writes, in milliseconds. */
+/** Longest wait for a moment in which nobody writes, or reads what was before, in milliseconds. */
 const LOCK_MS = 30_000;
 const LOOK_MS = 100;
 
@@ -20,11 +20,11 @@ const LOOK_MS = 100;
  * Erases in the files of a data folder, beside the processes that work on them.
  * @throws MillraceError INVALID_SETTING where there is no install in the folder.
  */
-export function openEmbeddedErasure(dataDir: string, clock: Clock): Erasure {
+export function openEmbeddedErasure(dataDir: string, clock: Clock, lockMs = LOCK_MS): Erasure {
   if (!existsSync(join(dataDir, "store.sqlite")))
     throw new MillraceError("INVALID_SETTING", `there is no store in the folder ${dataDir}`);
-  const store = erasing(openStoreDatabase(dataDir, CACHE_KIB));
-  const database = erasing(openBrokerDatabase(dataDir, CACHE_KIB));
+  const store = erasing(openStoreDatabase(dataDir, CACHE_KIB), lockMs);
+  const database = erasing(openBrokerDatabase(dataDir, CACHE_KIB), lockMs);
   const broker = new BrokerErasure(database, dataDir);
 
   /** Resolves to those that are still in hand at the end of the wait. */
@@ -46,7 +46,8 @@ export function openEmbeddedErasure(dataDir: string, clock: Clock): Erasure {
       }),
     purge: (waitMs) =>
       translated(async () => {
-        for (const name of ["broker.sqlite", "store.sqlite"]) await purge(join(dataDir, name), waitMs, clock);
+        for (const name of ["broker.sqlite", "store.sqlite"])
+          await purge(join(dataDir, name), { waitMs, lockMs }, clock);
       }),
     filesHolding: (texts) => filesHolding(dataDir, texts),
     async [Symbol.asyncDispose]() {
@@ -57,8 +58,8 @@ export function openEmbeddedErasure(dataDir: string, clock: Clock): Erasure {
 }
 
 /** What this connection deletes is overwritten (https://www.sqlite.org/pragma.html#pragma_secure_delete). */
-function erasing(database: DatabaseSync): DatabaseSync {
-  database.exec(`PRAGMA secure_delete = ON; PRAGMA busy_timeout = ${LOCK_MS}`);
+function erasing(database: DatabaseSync, lockMs: number): DatabaseSync {
+  database.exec(`PRAGMA secure_delete = ON; PRAGMA busy_timeout = ${lockMs}`);
   return database;
 }
 
@@ -74,8 +75,12 @@ async function translated<T>(work: () => Promise<T>): Promise<T> {
  * Writes a file anew without its free pages, which hold what others have deleted, and empties its write-ahead log, which holds
  * the pages of before.
  */
-async function purge(path: string, waitMs: number, clock: Clock): Promise<void> {
-  const database = erasing(new DatabaseSync(path, { timeout: LOCK_MS }));
+async function purge(
+  path: string,
+  { waitMs, lockMs }: { readonly waitMs: number; readonly lockMs: number },
+  clock: Clock,
+): Promise<void> {
+  const database = erasing(new DatabaseSync(path), lockMs);
   try {
     database.exec("VACUUM");
     const checkpoint = database.prepare("PRAGMA wal_checkpoint(TRUNCATE)");
