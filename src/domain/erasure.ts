@@ -44,11 +44,12 @@ export type WithoutUser =
 
 /** Takes the events of a user out of a message. Those of others stay as they are, in their order, under their message's id. */
 export function withoutUser(message: Message, username: string): WithoutUser {
-  if (!mayHold(message.body, username)) return { kind: "as it was" };
+  const { contentType: type } = message;
+  if (!mayHold(message.body, username) && !mayHold(Buffer.from(type), username)) return { kind: "as it was" };
   const envelope = readable(message);
   if (envelope === undefined) {
     // Escapes and all: what cannot be read cannot be told apart.
-    const text = new TextDecoder().decode(message.body);
+    const text = `${type} ${new TextDecoder().decode(message.body)}`;
     const holds = formsOf(username).some((form) => holdsName(text, form));
     return { kind: holds ? "unreadable" : "as it was" };
   }

@@ -88,6 +88,9 @@ test("what cannot be read is told by the name as a word of its own, in each form
     String.raw`\u00e4n \"n\"`,
     "%C3%A4n%20%22n%22",
   ]);
+  expect(withoutUser({ ...plain("5"), contentType: `text/csv; of=${username}` }, username)).toEqual({
+    kind: "unreadable",
+  });
   expect(withoutUser(plain("channel,reads,5"), "ann")).toEqual({ kind: "as it was" });
 });
 

@@ -35,12 +35,16 @@ async function post({ collectorUrl }: Standalone, body: unknown, type = "applica
   }
 }
 
+/** A part of the name that has one form alone, however often it is escaped. */
+const CORE = "berall";
+const tells = (bytes: Buffer): boolean => [CORE, ...formsOf(NAME)].some((form) => bytes.includes(form));
+
 /** Of all files in the folder, those that hold the name in any of its forms. */
 async function holding(folder: string): Promise<readonly string[]> {
   const found: string[] = [];
   for (const file of await readdir(folder, { recursive: true })) {
     const bytes = await readFile(join(folder, file)).catch(() => Buffer.alloc(0));
-    if (formsOf(NAME).some((form) => bytes.includes(form))) found.push(file);
+    if (tells(bytes)) found.push(file);
   }
   return found;
 }
@@ -132,7 +136,6 @@ test("a user who is erased under load, the erasure killed once and run again, is
   const { code, stdout, stderr, audit } = await erasing;
   clearInterval(surging);
   const report = JSON.parse(stdout);
-  console.info(report);
   expect(report).toMatchObject({ complete: true, inHand: 0, files: [] });
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   // There was load all the while.
@@ -155,8 +158,11 @@ test("a user who is erased under load, the erasure killed once and run again, is
   expect(await countsOf(standalone, "beside")).toBe(posted / 2);
   const log = standalone.log();
   expect(log).toContain("dead letter: see millrace dead-letters list");
-  for (const text of [log, stdout, JSON.stringify(audit)])
-    expect(formsOf(NAME).filter((form) => text.includes(form))).toEqual([]);
+  expect([log, stdout, JSON.stringify(audit)].map((text) => tells(Buffer.from(text)))).toEqual([
+    false,
+    false,
+    false,
+  ]);
   {
     await using broker = openBroker(dataDir);
     const left = await Array.fromAsync(broker.deadLetters.list("hourlyLog"));
