@@ -14,8 +14,8 @@ export interface InHand {
 }
 type Row = Readonly<Record<string, unknown>>;
 
-/** Messages are read so many at a time. */
-const PAGE = 64;
+/** Messages are read so many at a time: one may have megabytes. */
+const PAGE = 16;
 const REASON = "its reason held a name that has been erased";
 
 function prepareAll(database: DatabaseSync) {
