@@ -16,6 +16,8 @@ import { accounts, distinctNames, hourlyPerUser } from "./views.ts";
 const CLIENTS = 16;
 const EVENTS_PER_SECOND = 300;
 const SETTLE_MS = 120_000;
+const NAME_CLIENTS = 4;
+const POSTED_MEANWHILE_MS = 3000;
 const START_MS = 120_000;
 /** Each of its forms is another: as it is, in JSON, in JSON of ASCII alone, in a URL. */
 const NAME = 'Zoë "Zz" 100%/\\überall';
@@ -57,12 +59,12 @@ const rowsOfName = async ({ queryUrl }: Standalone) => ({
 });
 
 /** Posts events of the user, two and two others' in a request, until told to stop. Resolves to how many. */
-async function postName(standalone: Standalone, stop: AbortSignal): Promise<number> {
+async function postName(standalone: Standalone, client: number, stop: AbortSignal): Promise<number> {
   let posted = 0;
   for (; !stop.aborted; posted += 2) {
     const mine = (count: number) => ({ username: NAME, metric: METRIC, count });
     const status = await post(standalone, [
-      { ...mine(posted), id: `of ${NAME} ${posted}` },
+      { ...mine(posted), id: `of ${NAME} ${client} ${posted}` },
       { username: "bob", metric: "beside", count: posted },
       mine(posted + 1),
     ]);
@@ -87,7 +89,9 @@ test("a user who is erased under load, the erasure killed once and run again, is
   const random = seededRandom(Date.now() % 2 ** 32);
   const traffic = new Traffic({ send, random, clients: CLIENTS, eventsPerSecond: EVENTS_PER_SECOND });
   const stop = new AbortController();
-  const posting = postName(standalone, stop.signal);
+  const posting = Promise.all(
+    Array.from({ length: NAME_CLIENTS }, (_, i) => postName(standalone, i, stop.signal)),
+  );
   posting.catch(() => {});
 
   // An event of another whose id holds the name; events that are refused; messages that become dead letters.
@@ -130,9 +134,10 @@ test("a user who is erased under load, the erasure killed once and run again, is
 
   const acknowledged = traffic.ledger.acknowledged;
   const erasing = millraceAudited("", ...words);
-  await sleep(500);
+  // Long enough that a round comes upon events that are in flight.
+  await sleep(POSTED_MEANWHILE_MS);
   stop.abort();
-  const posted = await posting;
+  const posted = (await posting).reduce((sum, one) => sum + one, 0);
   const { code, stdout, stderr, audit } = await erasing;
   clearInterval(surging);
   const report = JSON.parse(stdout);
