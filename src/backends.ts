@@ -4,8 +4,10 @@ import { openEmbeddedStore } from "./adapters/embedded/store.ts";
 import { openMongodbStore } from "./adapters/mongodb/store.ts";
 import { openRabbitmqBroker } from "./adapters/rabbitmq/broker.ts";
 import { certificateReader, openCertificates } from "./certificates.ts";
+import { MillraceError } from "./errors.ts";
 import type { BackupSource, RestoreTarget } from "./ports/backup.ts";
 import type { Broker } from "./ports/broker.ts";
+import type { Erasure } from "./ports/erasure.ts";
 import type { Store } from "./ports/store.ts";
 import type { Config } from "./settings.ts";
 import type { Emit } from "./signals.ts";
@@ -49,4 +51,18 @@ export async function openRestoreTarget(config: Config): Promise<RestoreTarget> 
   }
   const { openMongodbRestore } = await import("./adapters/mongodb/restore.ts");
   return openMongodbRestore(withCertificates(config), systemClock);
+}
+
+/** @throws MillraceError INVALID_SETTING for a broker or a store in which it could erase a part alone. */
+export async function openErasure(config: Config): Promise<Erasure> {
+  for (const [variable, url] of [
+    ["MILLRACE_BROKER_URL", config.brokerUrl],
+    ["MILLRACE_STORE_URL", config.storeUrl],
+  ] as const) {
+    if (url === "embedded:") continue;
+    const detail = `${variable} is not 'embedded:'; erase works on the embedded broker and store alone, and has done nothing`;
+    throw new MillraceError("INVALID_SETTING", detail);
+  }
+  const { openEmbeddedErasure } = await import("./adapters/embedded/erasure.ts");
+  return openEmbeddedErasure(config.dataDir, systemClock);
 }

@@ -7,9 +7,10 @@ import { addBackup } from "./commands/backup-command.ts";
 import { configTable } from "./commands/config.ts";
 import { addDeadLetters } from "./commands/dead-letters-line.ts";
 import { addDoctor } from "./commands/doctor-command.ts";
+import { addErase } from "./commands/erase-command.ts";
 import { addKeys } from "./commands/keys-line.ts";
 import { send, sendDefaults } from "./commands/send.ts";
-import { openBackupSource, openBroker, openRestoreTarget } from "./backends.ts";
+import { openBackupSource, openBroker, openErasure, openRestoreTarget } from "./backends.ts";
 import { allRoles, compose, type Role } from "./compose.ts";
 import { readConfig } from "./config.ts";
 import { type Config, flagOf, type SettingName, settingNames, settings, variableOf } from "./settings.ts";
@@ -175,6 +176,18 @@ function program(): Command {
   });
   const shown = { terminal: process.stderr, environment: process.env, say, version };
   addBackup(millrace, { ...shown, withSettings, openSource, openTarget });
+  addErase(millrace, {
+    record: recordAudit,
+    by: userName(),
+    withSettings,
+    openErasure: (command) => openErasure(configOf(command)),
+    integerFrom,
+    terminal: { input: process.stdin, output: process.stderr },
+    say,
+    fail: () => {
+      process.exitCode = 1;
+    },
+  });
   return millrace;
 }
 

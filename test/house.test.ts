@@ -121,7 +121,7 @@ const typesElsewhere: Readonly<Record<string, readonly string[]>> = {
   // serverActor is how a server becomes an actor, and runs any; it starts none itself.
   fastify: ["run.ts", "compose.ts"],
   // A command in a file of its own adds itself to the program, which main.ts makes.
-  commander: ["commands/backup-command.ts", "commands/doctor-command.ts"],
+  commander: ["commands/backup-command.ts", "commands/doctor-command.ts", "commands/erase-command.ts"],
 };
 /** What of node the domain may use: functions of bytes and text, without a clock, chance or the outside. */
 const pureNode = ["node:buffer"];

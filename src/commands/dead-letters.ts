@@ -1,10 +1,8 @@
-import { once } from "node:events";
-import { createInterface } from "node:readline/promises";
 import { printable } from "../domain/printable.ts";
 import { type ProjectionName, projectionNames } from "../domain/projection.ts";
-import { MillraceError } from "../errors.ts";
 import type { DeadLetter, DeadLetters, Replay } from "../ports/broker.ts";
 import { aligned } from "./aligned.ts";
+import { confirmed, type Terminal } from "./confirmed.ts";
 
 /** Which dead letters: of one queue or all, whose reason or body holds `match`, at most `limit`, oldest first. */
 export interface Selection {
@@ -13,10 +11,6 @@ export interface Selection {
   readonly limit: number;
   /** As `list` prints them, `queue:id`; with any, `match` and `queue` narrow these. */
   readonly ids: ReadonlySet<string>;
-}
-export interface Terminal {
-  readonly input: NodeJS.ReadableStream & { readonly isTTY?: boolean };
-  readonly output: NodeJS.WritableStream;
 }
 
 /** Reads each queue once, and no further than it must. */
@@ -147,23 +141,4 @@ async function settleAll({ action, deadLetters, letters }: Settling): Promise<nu
 
 function replayOf({ id, message }: DeadLetter, action: "replay" | "replayRepaired"): Replay {
   return { id, repaired: action === "replayRepaired" ? message : undefined };
-}
-
-/**
- * Asks before anything is moved or deleted. An end of the input is a no.
- * @throws MillraceError INVALID_SETTING where there is nobody to ask and `--yes` was not given.
- */
-async function confirmed(question: string, terminal: Terminal): Promise<boolean> {
-  // A terminal that the letters were read from has come to its end.
-  if (terminal.input.isTTY !== true || !terminal.input.readable) {
-    throw new MillraceError("INVALID_SETTING", `${question} There is no terminal to ask on: say --yes`);
-  }
-  const lines = createInterface({ input: terminal.input, output: terminal.output });
-  const ended = once(lines, "close").then(() => "");
-  try {
-    const answer = lines.question(`${question} [y/N] `).catch(() => "");
-    return /^y(es)?$/i.test((await Promise.race([answer, ended])).trim());
-  } finally {
-    lines.close();
-  }
 }

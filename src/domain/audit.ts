@@ -9,7 +9,8 @@ export type AuditAction =
   | "deadLetters.shown"
   | "deadLetters.exported"
   | "deadLetters.replayed"
-  | "deadLetters.dropped";
+  | "deadLetters.dropped"
+  | "user.erased";
 
 /** Who did what, before it is known how it went. */
 export interface Deed {

@@ -48,6 +48,8 @@ export interface ChangeStore {
    * STORE_UNAVAILABLE (try again) or CHANGE_REFUSED (never will).
    */
   apply(change: Change, nowMs: number): Promise<void>;
+  /** Another number after each erasure of an account: what is remembered of accounts from before is to be forgotten. */
+  erasures(): Promise<number>;
 }
 
 /** What the query role reads. An answer holds everything applied before it was asked. */

@@ -226,6 +226,7 @@ describe("replay --repaired", () => {
       await using broker = openBroker(dataDir);
       const refusing: ChangeStore = {
         claim: (claim, nowMs) => store.claim(claim, nowMs),
+        erasures: () => store.erasures(),
         apply: () => Promise.reject(new MillraceError("CHANGE_REFUSED", "too wide")),
       };
       await workOff(broker, refusing, [broken], ["hourlyLog"]);

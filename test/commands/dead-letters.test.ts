@@ -180,6 +180,7 @@ test("a running standalone takes up a letter that is replayed, and counts it onc
     // A store that is too old for the change: the cause that is gone by the next start.
     const refusing: ChangeStore = {
       claim: (claim, nowMs) => store.claim(claim, nowMs),
+      erasures: () => store.erasures(),
       apply: () => Promise.reject(new MillraceError("CHANGE_REFUSED", "too wide")),
     };
     await workOff(broker, refusing, [encodeRows(randomUUIDv7(), [rows])], projectionNames);

@@ -25,6 +25,7 @@ describe.skipIf(noChromium())("dead letters on the console's page", { timeout: 1
       // A store that is too old for the change: the cause that is gone by the next start.
       const refusing: ChangeStore = {
         claim: (claim, nowMs) => store.claim(claim, nowMs),
+        erasures: () => store.erasures(),
         apply: () => Promise.reject(new MillraceError("CHANGE_REFUSED", "too wide")),
       };
       const atMs = Date.now() - 1000;

@@ -20,9 +20,10 @@ export async function embeddedBroker(
   };
 }
 
-export async function embeddedStore(): Promise<StoreWorld> {
+export async function embeddedStore(): Promise<StoreWorld & { readonly dataDir: string }> {
   const dataDir = await temporary();
   return {
+    dataDir,
     open: () => openEmbeddedStore(dataDir),
     [Symbol.asyncDispose]: () => rm(dataDir, { recursive: true, force: true }),
   };

@@ -191,6 +191,7 @@ describe("defects of the original system", () => {
       const tries: number[] = [];
       const failing: ChangeStore = {
         claim: (claim, nowMs) => store.claim(claim, nowMs),
+        erasures: () => store.erasures(),
         apply: () => {
           tries.push(performance.now());
           return Promise.reject(new MillraceError("INTERNAL", "as the test wants it"));
@@ -227,6 +228,7 @@ describe("defects of the original system", () => {
       let most = 0;
       const slow: ChangeStore = {
         claim: (claim, nowMs) => store.claim(claim, nowMs),
+        erasures: () => store.erasures(),
         async apply(change, nowMs) {
           held += 1;
           most = Math.max(most, held);

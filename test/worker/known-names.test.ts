@@ -1,14 +1,16 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { systemClock } from "../../src/adapters/clock.ts";
+import { openEmbeddedErasure } from "../../src/adapters/embedded/erasure.ts";
+import { FORGOTTEN_WITHIN_MS } from "../../src/domain/erasure.ts";
 import type { Change } from "../../src/domain/projection.ts";
 import { MillraceError } from "../../src/errors.ts";
 import type { ChangeStore, Store } from "../../src/ports/store.ts";
 import { withKnownNames } from "../../src/worker/known-names.ts";
 import { embeddedStore } from "../contract/embedded.ts";
-import type { StoreWorld } from "../contract/store.ts";
 
 const NOW = Date.parse("2026-11-24T12:00:00Z");
 
-let world: StoreWorld;
+let world: Awaited<ReturnType<typeof embeddedStore>>;
 let store: Store;
 /** The names of each change that got as far as the store. */
 let asked: string[][];
@@ -22,6 +24,7 @@ beforeEach(async () => {
   broken = false;
   watched = {
     claim: (claim, nowMs) => store.claim(claim, nowMs),
+    erasures: () => store.erasures(),
     async apply(change, nowMs) {
       asked.push(change.projection === "accountName" ? change.sightings.map((one) => one.username) : []);
       if (broken) throw new MillraceError("STORE_UNAVAILABLE", "pulled out");
@@ -122,4 +125,45 @@ test("changes of the other views and claims pass as they are", async () => {
   expect(await store.distinctNames(filter)).toEqual([{ period: "2026-11-24", metric: "reads", count: 2 }]);
   expect(await knowing.claim(claimOf("a"), NOW)).toEqual(new Set());
   expect(await knowing.claim(claimOf("b"), NOW)).toEqual(new Set(["e"]));
+});
+
+test("within a second of an erasure every name is forgotten, so that a later sight makes its account anew", async () => {
+  const knowing = withKnownNames(watched, 10);
+  await knowing.apply(seen(["ann", NOW], ["bob", NOW]), NOW);
+  await using erasure = openEmbeddedErasure(world.dataDir, systemClock);
+  expect((await erasure.round("ann", 0)).erased).toMatchObject({ accounts: 1 });
+  asked.length = 0;
+  await knowing.apply(seen(["bob", NOW + 1]), NOW + FORGOTTEN_WITHIN_MS - 1);
+  expect(asked).toEqual([]);
+  await knowing.apply(seen(["ann", NOW + 2000]), NOW + FORGOTTEN_WITHIN_MS);
+  expect(asked).toEqual([["ann"]]);
+  expect([await firstSeenMs("ann"), await firstSeenMs("bob")]).toEqual([NOW + 2000, NOW]);
+});
+
+test("a change in hand while its name is erased leaves nothing known of it", async () => {
+  const entered = Promise.withResolvers<void>();
+  const released = Promise.withResolvers<void>();
+  let held = true;
+  const knowing = withKnownNames(
+    {
+      ...watched,
+      async apply(change, nowMs) {
+        await watched.apply(change, nowMs);
+        if (!held) return;
+        entered.resolve();
+        await released.promise;
+      },
+    },
+    10,
+  );
+  const inHand = knowing.apply(seen(["ann", NOW]), NOW);
+  await entered.promise;
+  held = false;
+  await using erasure = openEmbeddedErasure(world.dataDir, systemClock);
+  await erasure.round("ann", 0);
+  await knowing.apply(seen(["bob", NOW]), NOW + FORGOTTEN_WITHIN_MS);
+  released.resolve();
+  await inHand;
+  await knowing.apply(seen(["ann", NOW + 2000]), NOW + FORGOTTEN_WITHIN_MS + 1);
+  expect(await firstSeenMs("ann")).toBe(NOW + 2000);
 });

@@ -93,6 +93,7 @@ function startWorker(
 function guarded(apply: (next: () => Promise<void>) => Promise<void>): ChangeStore {
   return {
     claim: (claim, nowMs) => store.claim(claim, nowMs),
+    erasures: () => store.erasures(),
     apply: (change, nowMs) => apply(() => store.apply(change, nowMs)),
   };
 }

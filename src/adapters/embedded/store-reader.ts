@@ -41,6 +41,7 @@ function prepareAll(database: DatabaseSync) {
     AND ($fromPeriod IS NULL OR (substr(period, 1, $length), metric) > ($fromPeriod, $fromMetric))
   GROUP BY p, metric ORDER BY p, metric LIMIT $limit`),
     selectAccount: prepare("SELECT username, first_seen FROM account WHERE username = ?"),
+    selectErasures: prepare("SELECT number FROM erasure"),
     selectAccounts: prepare(`
   SELECT username, first_seen FROM account
   WHERE first_seen >= $since AND (first_seen, username) > ($fromSeen, $fromUsername)
@@ -77,6 +78,10 @@ export class StoreReader {
   constructor(dataDir: string) {
     this.database = openStoreDatabase(dataDir, CACHE_KIB);
     this.#sql = prepareAll(this.database);
+  }
+
+  erasures(): number {
+    return Number(this.#sql.selectErasures.get()?.["number"]);
   }
 
   hourlyTotals(page: Page<{ readonly metric: string }>, nowMs: number): readonly MetricTotal[] {

@@ -6,6 +6,7 @@ import { openDatabase } from "./database.ts";
  * Each change is one transaction, so the views are kept as they are read, and `applied` makes a change once. `period` is a
  * day (YYYY-MM-DD) or a month (YYYY-MM). `hourly_log` is ordered by time first: what is written together lies together.
  * `hourly_total` is the same summed over users. `applied` and `claim` are emptied in the order of their rowids.
+ * `erasure` counts the erasures: see store-erasure.ts, also for claims whose event id is a digest.
  */
 const schema = `
   CREATE TABLE IF NOT EXISTS account (
@@ -35,6 +36,8 @@ const schema = `
   CREATE TABLE IF NOT EXISTS lease (
     name TEXT PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS erasure (id INTEGER PRIMARY KEY CHECK (id = 1), number INTEGER NOT NULL) STRICT;
+  INSERT INTO erasure VALUES (1, 0) ON CONFLICT DO NOTHING;
 `;
 
 export function openStoreDatabase(dataDir: string, cacheKib: number): DatabaseSync {

@@ -4,6 +4,7 @@ import { projectionNames } from "../../domain/projection.ts";
 import { hourWindow } from "../../domain/retention.ts";
 import { merge, type Summary } from "../../domain/summary.ts";
 import type { Claim } from "../../ports/store.ts";
+import { anyDigest, digestOf } from "./store-erasure.ts";
 import { openStoreDatabase } from "./store-schema.ts";
 
 const mergeSummary = `ON CONFLICT DO UPDATE SET
@@ -21,6 +22,7 @@ function prepareAll(database: DatabaseSync) {
       "INSERT INTO claim (event_id, projection, message_id, at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
     ),
     selectClaim: prepare("SELECT message_id FROM claim WHERE event_id = ? AND projection = ?"),
+    anyDigest: prepare(anyDigest),
     insertApplied: prepare(
       "INSERT INTO applied (message_id, projection, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
     ),
@@ -69,7 +71,10 @@ export class StoreWriter {
 
   claim({ projection, messageId, eventIds }: Claim, nowMs: number): readonly string[] {
     const index = projectionNames.indexOf(projection);
+    const digested = this.#sql.anyDigest.get() !== undefined;
     return eventIds.filter((eventId) => {
+      const erased = digested ? this.#sql.selectClaim.get(digestOf(eventId), index) : undefined;
+      if (erased !== undefined) return erased["message_id"] !== messageId;
       if (this.#sql.insertClaim.run(eventId, index, messageId, nowMs).changes === 1) return false;
       return this.#sql.selectClaim.get(eventId, index)?.["message_id"] !== messageId;
     });

@@ -16,6 +16,7 @@ export async function openEmbeddedStore(dataDir: string): Promise<Store> {
   return {
     claim: async (claim, nowMs) => new Set(await writer.call("claim", claim, nowMs)),
     apply: (change, nowMs) => writer.call("apply", change, nowMs),
+    erasures: () => reader.call("erasures"),
     hourlyTotals: (page, nowMs) => reader.call("hourlyTotals", page, nowMs),
     hourlyTotalsByCount: (limit, nowMs) => reader.call("hourlyTotalsByCount", limit, nowMs),
     hourlyPerUser: (filter, nowMs) => reader.call("hourlyPerUser", filter, nowMs),

@@ -39,6 +39,8 @@ export function openMongodbStore(settings: MongodbStoreSettings, clock: Clock): 
   return {
     claim: (one, nowMs) => calls.run(() => claim(one, nowMs)),
     apply: (change, nowMs) => calls.run(() => apply(change, nowMs)),
+    // `millrace erase` refuses this store.
+    erasures: async () => 0,
     hourlyTotals: (page, nowMs) => calls.run(() => hourlyTotals(connection, page, nowMs)),
     hourlyTotalsByCount: (limit, nowMs) => calls.run(() => hourlyTotalsByCount(connection, limit, nowMs)),
     hourlyPerUser: (filter, nowMs) => calls.run(() => hourlyPerUser(connection, filter, nowMs)),

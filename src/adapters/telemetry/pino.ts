@@ -2,6 +2,7 @@ import { createRequire } from "node:module";
 import { Writable } from "node:stream";
 import { type Logger, pino } from "pino";
 import { printable, printableInColour } from "../../domain/printable.ts";
+import { unnamed } from "./unnamed.ts";
 import type { Emit, SignalName, Signals } from "../../signals.ts";
 
 export interface LogSettings {
@@ -48,9 +49,10 @@ export function createLogSubscriber(logger: Logger): Emit {
       logger.error(fact, "certificates on disk are of no use: the last good ones are kept"),
     "request.failed": (fact) => logger.error(fact, "request failed: see the error, this is a defect"),
     "publish.failed": (fact) => logger.warn(fact, "publish failed: its clients were answered 503"),
-    "delivery.settled": (fact) => {
-      if (fact.outcome === "deadLetter") logger.error(fact, "dead letter: see millrace dead-letters list");
-      else if (fact.outcome === "retry") logger.warn(fact, "delivery failed: it will be tried again");
+    "delivery.settled": ({ error, ...fact }) => {
+      const failed = { ...fact, error: unnamed(error) };
+      if (fact.outcome === "deadLetter") logger.error(failed, "dead letter: see millrace dead-letters list");
+      else if (fact.outcome === "retry") logger.warn(failed, "delivery failed: it will be tried again");
       else logger.debug(fact, "delivery settled");
     },
     "broker.connected": (fact) => logger.info(fact, "connected to the broker"),

@@ -1,0 +1,85 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { About } from "../domain/audit.ts";
+import {
+  countErased,
+  type Erased,
+  erasedAlso,
+  erasedKinds,
+  formsOf,
+  FORGOTTEN_WITHIN_MS,
+  nothingErased,
+} from "../domain/erasure.ts";
+import type { Erasure } from "../ports/erasure.ts";
+import { aligned } from "./aligned.ts";
+
+export interface EraseReport {
+  readonly erased: Erased;
+  readonly rounds: number;
+  /** Whether the last round found nothing any more. */
+  readonly complete: boolean;
+  /** Deliveries that were still in the hands of workers at the end. */
+  readonly inHand: number;
+  /** Files in which the bytes of the name are all the same. */
+  readonly files: readonly string[];
+}
+
+/** Longest wait of a round for the deliveries in hand, and of the files for those who read them, in milliseconds. */
+const WAIT_MS = 30_000;
+/** Beyond what a worker needs to forget: it looks before each change, and its clock is read in milliseconds. */
+const FORGETTING_MS = 2 * FORGOTTEN_WITHIN_MS;
+
+/**
+ * Erases a user in rounds until one finds nothing, so that what was in flight meanwhile is found, too; begins no round after
+ * `limitMs`. Then takes what was erased out of the files, and reads them all.
+ */
+export async function erase(
+  erasure: Erasure,
+  { username, limitMs }: { readonly username: string; readonly limitMs: number },
+  about: About,
+): Promise<EraseReport> {
+  const until = performance.now() + limitMs;
+  let erased = nothingErased;
+  let rounds = 0;
+  for (;;) {
+    const round = await erasure.round(username, WAIT_MS);
+    rounds += 1;
+    erased = erasedAlso(erased, round.erased);
+    about.settled = countErased(erased);
+    const complete = countErased(round.erased) === 0 && round.inHand === 0;
+    if (!complete && performance.now() < until) {
+      await sleep(FORGETTING_MS);
+      continue;
+    }
+    await erasure.purge(WAIT_MS);
+    const files = await erasure.filesHolding(formsOf(username));
+    return { erased, rounds, complete, inHand: round.inHand, files };
+  }
+}
+
+export const isProven = ({ complete, files }: EraseReport): boolean => complete && files.length === 0;
+
+const words: Readonly<Record<keyof Erased, string>> = {
+  accounts: "accounts",
+  hourlyRows: "rows of the hourly log",
+  claims: "event ids that held the name, kept as digests",
+  events: "events in messages that waited or were dead letters",
+  deadLetters: "dead letters deleted, or without their reason",
+  unreadable: "messages and letters deleted that could not be read and held the name",
+};
+
+/** Never tells the name: what a command prints is kept in logs. */
+export function eraseText(report: EraseReport): string {
+  const { erased, rounds, complete, inHand, files } = report;
+  const lines = [`erased in ${rounds} ${rounds === 1 ? "round" : "rounds"}:`];
+  lines.push(aligned(erasedKinds.map((kind) => [String(erased[kind]), words[kind]])));
+  if (!complete) {
+    const why = inHand > 0 ? `${inHand} deliveries are still in the hands of workers` : "more has come in";
+    lines.push(`not complete: ${why}. Run it again.`);
+  }
+  for (const file of files)
+    lines.push(
+      `${file} holds the bytes of the name: as part of a longer text, or of an event that came since`,
+    );
+  if (isProven(report)) lines.push("no file of the data folder holds the name");
+  return lines.join("\n");
+}
