@@ -121,8 +121,17 @@ function rolePods(role: Role) {
         securityContext: confined,
         // Alive and able to work are two things: a role that waits for its broker is not to be killed.
         startupProbe: httpProbe("/healthz", "admin", { periodSeconds: 2, failureThreshold: 60 }),
-        livenessProbe: httpProbe("/healthz", "admin", { periodSeconds: 10, failureThreshold: 3 }),
-        readinessProbe: httpProbe("/readyz", "admin", { periodSeconds: 3, failureThreshold: 2 }),
+        // Slow is not dead: whoever restarts what is short of CPU leaves the others with still more to do.
+        livenessProbe: httpProbe("/healthz", "admin", {
+          periodSeconds: 15,
+          timeoutSeconds: 10,
+          failureThreshold: 6,
+        }),
+        readinessProbe: httpProbe("/readyz", "admin", {
+          periodSeconds: 3,
+          timeoutSeconds: 5,
+          failureThreshold: 3,
+        }),
         // It serves on while the word goes round that nothing more is to be sent to it.
         lifecycle: { preStop: { exec: { command: ["sleep", String(PRE_STOP_SECONDS)] } } },
         volumeMounts: [
