@@ -6,7 +6,7 @@ const { values } = parseArgs({
   options: {
     from: { type: "string" },
     seed: { type: "string", default: String(Date.now() % 2 ** 32) },
-    rate: { type: "string", default: "300" },
+    rate: { type: "string", default: "100" },
     connections: { type: "string", default: "32" },
   },
 });
