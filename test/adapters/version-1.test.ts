@@ -99,7 +99,8 @@ describe("an envelope of version 1", () => {
     fc.assert(
       fc.property(fc.uuid({ version: 7 }), fc.array(event, { minLength: 1, maxLength: 5 }), (id, events) => {
         const { body } = encodeRows(id, [rowsOf(events)]);
-        expect(fits(JSON.parse(Buffer.from(body).toString("utf8"))), JSON.stringify(fits.errors)).toBe(true);
+        const fit = fits(JSON.parse(Buffer.from(body).toString("utf8")));
+        expect([fit, fits.errors]).toEqual([true, null]);
       }),
     );
     expect(retryHeaders(3)).toEqual(envelopes[1].properties.headers);
@@ -179,10 +180,8 @@ describe("a broker file of version 1", () => {
       await delivery.settle({ kind: "ack" });
       if (taken.length === 2) stop.abort();
     });
-    const told = taken
-      .map(({ message }) => decodeMessage(message).events[0]?.username.slice(0, 3))
-      .toSorted();
-    expect(told).toEqual(["cid", "xxx"]);
+    const told = new Set(taken.map(({ message }) => message.id));
+    expect(told).toEqual(new Set([envelopes[2].properties.messageId, envelopes[3].properties.messageId]));
     const third = taken.find(({ message }) => message.id === envelopes[2].properties.messageId);
     expect(third?.attempt).toBeGreaterThan(1);
     expect(await broker.backlog("hourlyLog")).toMatchObject({ ready: 4, deadLetters: 0 });
@@ -220,11 +219,11 @@ test.for(["store", "broker"] as const)(
     const after = tablesOf(path);
     for (const [table, columns] of before) {
       const now = after.get(table) ?? [];
-      expect(now.slice(0, columns.length), table).toEqual(columns);
+      expect([table, now.slice(0, columns.length)]).toEqual([table, columns]);
       const added = now
         .slice(columns.length)
         .filter((one) => one["needed"] === 1 && one["fallback"] === null);
-      expect(added, table).toEqual([]);
+      expect([table, added]).toEqual([table, []]);
     }
   },
 );

@@ -26,14 +26,15 @@ const old = values.from === undefined ? previousRevision() : revisionAt(values.f
 if (old.commit === undefined) {
   throw new Error(`there is nothing to update from (${old.why}): name a revision with --from`);
 }
+const to = headName();
 await using checkout = await checkOut(old);
-progress(`from ${old.name} (${old.why}), its packages ${checkout.packages}, to ${headName()}`);
+progress(`from ${old.name} (${old.why}), its packages ${checkout.packages}, to ${to}`);
 progress(JSON.stringify(options));
 const { faults, ...report } = await runRollingUpdate(
   { ...options, old: checkout, passes: bothOrders, lookAfter: "replacement" },
   progress,
 );
-const told = { from: old.name, why: old.why, to: headName(), ...report };
+const told = { from: old.name, why: old.why, to, ...report };
 const lines = Object.entries(told).map(
   ([name, value]) => `  ${JSON.stringify(name)}: ${JSON.stringify(value)}`,
 );
@@ -42,7 +43,7 @@ for (const fault of faults.slice(0, 20)) process.stdout.write(`FAULT ${fault}\n`
 const verdict =
   faults.length === 0 ? "nothing lost, nothing doubled, no dead letters" : `${faults.length} faults`;
 process.stdout.write(
-  `rolling: ${old.name} and ${headName()}, ${report.replaced} processes replaced, ` +
+  `rolling: ${old.name} and ${to}, ${report.replaced} processes replaced, ` +
     `${report.acknowledged} of ${report.sent} events acknowledged, in ${report.seconds} s: ${verdict}\n`,
 );
 process.exitCode = faults.length === 0 ? 0 : 1;

@@ -6,7 +6,7 @@ import { addColumns, openDatabase, type Schema } from "./database.ts";
  * A message is kept once, with a row for each queue that has not settled it. `attempt` counts its deliveries so far;
  * `due_at` is 0 for a message never retried, else the instant before which it is not delivered again.
  */
-const sql = `
+const tables = `
   CREATE TABLE IF NOT EXISTS message (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, content_type TEXT NOT NULL, body BLOB NOT NULL
   ) STRICT;
@@ -21,7 +21,7 @@ const sql = `
   ) STRICT, WITHOUT ROWID;
 `;
 
-export const brokerSchema: Schema = { version: 1, sql, mismatch: "BROKER_MISMATCH" };
+export const brokerSchema: Schema = { version: 1, sql: tables, mismatch: "BROKER_MISMATCH" };
 
 export function openBrokerDatabase(dataDir: string, cacheKib: number): DatabaseSync {
   const database = openDatabase(join(dataDir, "broker.sqlite"), brokerSchema, cacheKib);

@@ -8,7 +8,7 @@ import { openDatabase, type Schema } from "./database.ts";
  * `hourly_total` is the same summed over users. `applied` and `claim` are emptied in the order of their rowids.
  * `erasure` counts the erasures: see store-erasure.ts, also for claims whose event id is a digest.
  */
-const sql = `
+const tables = `
   CREATE TABLE IF NOT EXISTS account (
     username TEXT PRIMARY KEY, first_seen INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
@@ -40,7 +40,7 @@ const sql = `
   INSERT INTO erasure VALUES (1, 0) ON CONFLICT DO NOTHING;
 `;
 
-export const storeSchema: Schema = { version: 1, sql, mismatch: "STORE_MISMATCH" };
+export const storeSchema: Schema = { version: 1, sql: tables, mismatch: "STORE_MISMATCH" };
 
 export function openStoreDatabase(dataDir: string, cacheKib: number): DatabaseSync {
   return openDatabase(join(dataDir, "store.sqlite"), storeSchema, cacheKib);
