@@ -65,7 +65,7 @@ function errorsPage(): string {
   const rows = (Object.keys(errorTable) as ErrorCode[]).map((code) => {
     const { status, retry, title } = errorTable[code];
     const anchor = new URL(problemOf(new MillraceError(code)).type).hash.slice(1);
-    const internal = status === 500 && retry === "never";
+    const internal = status === 500 && code !== "INTERNAL";
     return [
       `<a id="${anchor}"></a>\`${code}\``,
       internal ? "" : String(status),

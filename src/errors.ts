@@ -34,6 +34,7 @@ export const errorTable = {
   BROKER_FULL: { status: 503, retry: "later", title: "The broker's backlog is at its limit" },
   STORE_UNAVAILABLE: { status: 503, retry: "later", title: "The store cannot be reached or cannot write" },
   MESSAGE_UNREADABLE: { status: 500, retry: "never", title: "The message is not an envelope of events" },
+  MESSAGE_TOO_NEW: { status: 500, retry: "later", title: "The message is of a later version of Millrace" },
   CHANGE_REFUSED: { status: 500, retry: "never", title: "The store refuses this change for good" },
   BROKER_MISMATCH: { status: 500, retry: "never", title: "The broker is not as Millrace needs it" },
   STORE_MISMATCH: { status: 500, retry: "never", title: "The store is not as Millrace needs it" },

@@ -34,7 +34,9 @@ export interface Message {
 }
 
 export const envelopeContentType = "application/vnd.millrace.envelope+json";
-const schema = "millrace.envelope/1";
+const VERSION = 1;
+const family = "millrace.envelope/";
+const schema = `${family}${VERSION}` as const;
 const utf8 = new TextEncoder();
 /** Longest id in UTF-16 code units: a source and an id of a CloudEvent, and their prefix, are not as long. */
 const ID_MAX = 4096;
@@ -62,7 +64,10 @@ export function rowsOf(events: readonly AcceptedEvent[]): string {
   return JSON.stringify(rows).slice(1, -1);
 }
 
-/** Version 1: JSON that names its schema and its columns, then a row an event; a row without an id is one shorter. */
+/**
+ * Version 1: JSON that names its schema and its columns, then a row an event; a row without an id is one shorter. A reader
+ * passes over what else the object holds, so that more may be said there; other columns are another version. See docs/upgrades.md.
+ */
 export function encodeRows(id: string, rows: readonly string[]): Message {
   const head = JSON.stringify({ schema, id, fields }).slice(0, -1);
   return { id, contentType: envelopeContentType, body: utf8.encode(`${head},"events":[${rows.join(",")}]}`) };
@@ -70,7 +75,8 @@ export function encodeRows(id: string, rows: readonly string[]): Message {
 
 /**
  * Reads our own envelopes, and a plain `application/json` message of one event with a timestamp from any other producer.
- * @throws MillraceError MESSAGE_UNREADABLE, with the reason, for all else.
+ * @throws MillraceError MESSAGE_UNREADABLE, with the reason, for all else; MESSAGE_TOO_NEW for an envelope of a later
+ * version, which a later Millrace can read.
  */
 export function decodeMessage(message: Message): Envelope {
   const type = message.contentType.split(";", 1)[0]?.trim().toLowerCase();
@@ -91,6 +97,11 @@ function parse(body: Uint8Array): unknown {
 
 function fromEnvelope(value: unknown): Envelope {
   if (!EnvelopeBody.Check(value)) {
+    const later = laterVersion(value);
+    if (later !== undefined) {
+      const detail = `the envelope is of version ${later}; this Millrace reads version ${VERSION}`;
+      throw new MillraceError("MESSAGE_TOO_NEW", detail);
+    }
     throw new MillraceError("MESSAGE_UNREADABLE", `the body is not of schema ${schema}`);
   }
   // A store would take two ids with halves of surrogate pairs for the same.
@@ -106,6 +117,16 @@ function fromEnvelope(value: unknown): Envelope {
   const bad = events.findIndex((event) => !isValid(event));
   if (bad >= 0) throw new MillraceError("MESSAGE_UNREADABLE", `the event at ${bad} is not valid`);
   return { id: value.id, events };
+}
+
+function laterVersion(value: unknown): number | undefined {
+  if (typeof value !== "object" || value === null || !("schema" in value)) return undefined;
+  const { schema: named } = value;
+  if (typeof named !== "string" || !named.startsWith(family)) return undefined;
+  const version = Number(named.slice(family.length));
+  return Number.isSafeInteger(version) && version > VERSION && named === `${family}${version}`
+    ? version
+    : undefined;
 }
 
 /** The rules of an event again, for a message that is not of this program's making. No regular expression: it runs for every event. */

@@ -20,6 +20,8 @@ export function outcomeOf(
   if (failure.facts.retry === "never") return { kind: "deadLetter", reason };
   if (attempt >= settings.maxAttempts)
     return { kind: "deadLetter", reason: `${reason} (attempt ${attempt})` };
+  // For a worker of a later version, which a rolling update may take minutes to bring: few and long waits.
+  if (failure.code === "MESSAGE_TOO_NEW") return { kind: "retry", afterMs: LONGEST_DELAY_MS };
   return { kind: "retry", afterMs: backoffMs(attempt, settings.retryDelayMs) };
 }
 

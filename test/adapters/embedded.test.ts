@@ -468,7 +468,7 @@ import { DatabaseSync } from "node:sqlite";
         const { path, atMs } = JSON.parse(line);
         try {
           while (Date.now() < atMs);
-          openDatabase(path, "CREATE TABLE IF NOT EXISTS one (two)", 2048).close();
+          openDatabase(path, { version: 1, sql: "CREATE TABLE IF NOT EXISTS one (two)", mismatch: "STORE_MISMATCH" }, 2048).close();
           console.log("opened");
         } catch (error) {
           console.log(error.message);

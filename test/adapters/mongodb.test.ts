@@ -187,6 +187,30 @@ describe.skipIf(storeAt === undefined)("the mongodb store", () => {
     });
   });
 
+  test("has version 1 once it is opened, also where several do that at once", async () => {
+    await using world = await openWorld();
+    await using client = new MongoClient(world.url);
+    const stores = await Promise.all(Array.from({ length: 4 }, () => world.open()));
+    await Promise.all(stores.map((store) => store.ready()));
+    await Promise.all(stores.map((store) => store[Symbol.asyncDispose]()));
+    expect(await client.db().collection("schema").find().toArray()).toEqual([{ _id: "store", version: 1 }]);
+  });
+
+  test("is at its end with STORE_MISMATCH where the database is of a later version, and leaves that alone", async () => {
+    await using world = await openWorld();
+    await using client = new MongoClient(world.url);
+    const schema = client.db().collection<{ _id: string; version: number }>("schema");
+    await schema.insertOne({ _id: "store", version: 2 });
+    await using store = await world.open();
+    await expect(store.ended).rejects.toMatchObject({
+      code: "STORE_MISMATCH",
+      detail: expect.stringMatching(
+        /^database 'test-[^']+' is of version 2, and this Millrace knows version 1\. Run the Millrace that wrote it/,
+      ),
+    });
+    expect((await client.db().listCollections().toArray()).map(({ name }) => name)).toEqual(["schema"]);
+  });
+
   test.for([
     ["another time to live", { expiresAt: 1 }, { name: "expiresAt", expireAfterSeconds: 60 }],
     ["the same keys under another name, but unique", { last: 1 }, { name: "mine", unique: true }],

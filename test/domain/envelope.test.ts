@@ -107,6 +107,35 @@ describe("a plain message of one event from another producer is read,", () => {
   );
 });
 
+describe("across versions", () => {
+  test("what is added to an envelope beside its columns is passed over", () => {
+    fc.assert(
+      fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (added) => {
+        const body = text({ ...added, ...head, events: [row] });
+        expect(decodeMessage(messageOf(envelopeContentType, body))).toEqual({
+          id: "1",
+          events: [{ username: "u", metric: "m", count: 1, atMs: AT_MS, id: undefined }],
+        });
+      }),
+    );
+  });
+
+  test("an envelope of a later version, whatever it holds, is left to a later Millrace, and both versions are named", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 2 }), fc.dictionary(fc.string(), fc.jsonValue()), (version, held) => {
+        const body = text({ ...held, schema: `millrace.envelope/${version}` });
+        expect(() => decodeMessage(messageOf(envelopeContentType, body))).toThrow(
+          expect.objectContaining({
+            code: "MESSAGE_TOO_NEW",
+            facts: expect.objectContaining({ retry: "later" }),
+            detail: `the envelope is of version ${version}; this Millrace reads version 1`,
+          }),
+        );
+      }),
+    );
+  });
+});
+
 describe("rubbish is refused for good and with a reason:", () => {
   const json = "application/json";
   const own = envelopeContentType;
@@ -166,9 +195,14 @@ describe("rubbish is refused for good and with a reason:", () => {
     ["fields lent by __proto__", messageOf(json, `{"__proto__":${text(plain)}}`), /username is missing/],
     ["a plain event called an envelope", messageOf(own, text(plain)), /not of schema millrace\.envelope\/1/],
     [
-      "an envelope of another version",
-      messageOf(own, text({ ...head, schema: "millrace.envelope/2", events: [row] })),
-      /schema/,
+      "an array of an envelope of a later version",
+      messageOf(own, text([{ ...head, schema: "millrace.envelope/2" }])),
+      /not of schema/,
+    ],
+    [
+      "a later version in the plain content type",
+      messageOf(json, text({ schema: "millrace.envelope/2" })),
+      /./,
     ],
     ["an envelope without id", messageOf(own, text({ ...head, id: undefined, events: [row] })), /schema/],
     ["an envelope with an empty id", messageOf(own, text({ ...head, id: "", events: [row] })), /schema/],
@@ -211,6 +245,19 @@ describe("rubbish is refused for good and with a reason:", () => {
     expect(thrown).toMatchObject({ code: "MESSAGE_UNREADABLE", facts: { retry: "never" } });
     expect((thrown as MillraceError).detail).toMatch(reason);
   });
+
+  test.each(["0", "01", "1.5", "1e1", "-1", " 2", "2 ", "Infinity", "9007199254740992", ""])(
+    "an envelope of a version that is none: %j",
+    (version) => {
+      const body = text({ ...head, schema: `millrace.envelope/${version}`, events: [row] });
+      expect(() => decodeMessage(messageOf(own, body))).toThrow(
+        expect.objectContaining({
+          code: "MESSAGE_UNREADABLE",
+          detail: expect.stringMatching(/not of schema/),
+        }),
+      );
+    },
+  );
 
   test("any bytes of either content type", () => {
     fc.assert(

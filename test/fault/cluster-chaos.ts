@@ -1,7 +1,5 @@
-import { mkdtemp, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { type Cluster, QUERY_MAX_ROWS, startCluster } from "./cluster.ts";
+import { QUERY_MAX_ROWS, startCluster } from "./cluster.ts";
+import { keepLogs, stopAll } from "./ending.ts";
 import { planFaults } from "./faults.ts";
 import { type FaultTally, inflictAll, noFaults } from "./inflict.ts";
 import { httpSender, takingTurns } from "./post.ts";
@@ -132,20 +130,4 @@ export async function runClusterChaos(
     progress(`the logs of all processes are in ${await keepLogs(cluster)}`);
   }
   return report;
-}
-
-/** A process that has been through all that must still end in good order. */
-async function stopAll({ processes }: Cluster): Promise<readonly string[]> {
-  const faults = Array.from(processes.values(), async (one) => {
-    const exit = await one.stop();
-    if (exit.code === 0) return [];
-    return [`${one.name} was told to end and ended with ${JSON.stringify(exit)}\n${one.log().slice(-2000)}`];
-  });
-  return (await Promise.all(faults)).flat();
-}
-
-async function keepLogs({ processes }: Cluster): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "millrace-chaos-logs-"));
-  for (const one of processes.values()) await writeFile(join(folder, `${one.name}.log`), one.log());
-  return folder;
 }

@@ -23,16 +23,19 @@ export interface Cluster {
 /** As many as there may be: each page of a long view costs the store a pass over all of it. */
 export const QUERY_MAX_ROWS = 10_000;
 const DATABASE = "chaos";
-const READY_MS = 60_000;
+const READY_MS = 120_000;
 const ATTEMPTS = 3;
 
-/** Starts all and resolves once every process is ready. What it starts is stopped with `parts`. */
-export async function startCluster(parts: AsyncDisposableStack): Promise<Cluster> {
+/**
+ * Starts all and resolves once every process is ready. What it starts is stopped with `parts`. `bin` is the command that node runs; by
+ * default that of this checkout.
+ */
+export async function startCluster(parts: AsyncDisposableStack, bin?: string): Promise<Cluster> {
   const broker = parts.use(await startBrokerPart());
   const store = parts.use(await startStorePart());
   for (let attempt = 1; ; attempt += 1) {
     const started = parts.use(new AsyncDisposableStack());
-    const cluster = await startProcesses(broker, store, started);
+    const cluster = await startProcesses({ broker, store, bin }, started);
     const failure = await notReady(cluster);
     if (failure === undefined) return cluster;
     // Another test run may have taken a port since it was found free: with others, then.
@@ -42,8 +45,7 @@ export async function startCluster(parts: AsyncDisposableStack): Promise<Cluster
 }
 
 async function startProcesses(
-  broker: BrokerPart,
-  store: Part,
+  { broker, store, bin }: Pick<Cluster, "broker" | "store"> & { readonly bin: string | undefined },
   started: AsyncDisposableStack,
 ): Promise<Cluster> {
   const workingDir = await mkdtemp(join(tmpdir(), "millrace-chaos-"));
@@ -63,6 +65,7 @@ async function startProcesses(
   }
   const throughProxy = (link: string): string => `127.0.0.1:${proxies.get(link)?.port}`;
 
+  const command = bin === undefined ? {} : { bin };
   const processes = new Map<string, SupervisedProcess>();
   for (const member of members) {
     const { name, words } = member;
@@ -76,7 +79,7 @@ async function startProcesses(
       MILLRACE_BROKER_MANAGEMENT_URL: broker.managementUrl,
       ...partVariables(member, urls, throughProxy),
     };
-    const one = new SupervisedProcess({ name, words, environment, adminPort, workingDir });
+    const one = new SupervisedProcess({ name, words, environment, adminPort, workingDir, ...command });
     processes.set(name, one);
     started.defer(async () => void (await one.stop()));
   }

@@ -8,6 +8,8 @@ export interface ProcessOptions {
   readonly environment: Readonly<Record<string, string>>;
   readonly adminPort: number;
   readonly workingDir: string;
+  /** The command that node runs; by default that of this checkout. */
+  readonly bin?: string;
   /** What node is given; by default as `npm start` does. */
   readonly nodeFlags?: readonly string[];
 }
@@ -42,7 +44,9 @@ export class SupervisedProcess {
   readonly #stop = new AbortController();
   readonly #supervision: Promise<void>;
   #child: Child;
+  #bin: string;
   #killed = false;
+  #replaced = false;
   #log = "";
   /** What the process that runs now has said last. */
   #tail = "";
@@ -50,6 +54,7 @@ export class SupervisedProcess {
   constructor(options: ProcessOptions) {
     this.#options = options;
     this.name = options.name;
+    this.#bin = options.bin ?? millraceBin;
     this.#child = this.#spawn();
     this.#supervision = this.#supervise();
   }
@@ -67,6 +72,13 @@ export class SupervisedProcess {
     this.#killed = true;
     this.#child.kill("SIGKILL");
     await this.#child.exited;
+  }
+
+  /** SIGTERM, and another command in its place as soon as it has ended; SIGKILL to one that has not ended 20 s later. */
+  async replace(bin: string): Promise<Exit> {
+    this.#bin = bin;
+    this.#replaced = true;
+    return this.#end(this.#child);
   }
 
   /** SIGSTOP: it stands still until `resume`. */
@@ -94,13 +106,17 @@ export class SupervisedProcess {
   /** SIGTERM, and SIGKILL to one that has not ended 20 s later. It is not started again. */
   async stop(): Promise<Exit> {
     this.#stop.abort();
-    const child = this.#child;
+    const exit = await this.#end(this.#child);
+    await this.#supervision;
+    return exit;
+  }
+
+  async #end(child: Child): Promise<Exit> {
     const late = setTimeout(() => child.kill("SIGKILL"), STOP_MS);
     child.kill("SIGCONT");
     child.kill("SIGTERM");
     const exit = await child.exited;
     clearTimeout(late);
-    await this.#supervision;
     return exit;
   }
 
@@ -119,7 +135,7 @@ export class SupervisedProcess {
   #spawn(): Child {
     const { words, environment, workingDir, nodeFlags = startFlags } = this.#options;
     this.#tail = "";
-    return startChild([...nodeFlags, millraceBin, ...words], {
+    return startChild([...nodeFlags, this.#bin, ...words], {
       env: childEnvironment(environment),
       cwd: workingDir,
       keep: (text) => {
@@ -133,10 +149,13 @@ export class SupervisedProcess {
     for (;;) {
       const exit = await this.#child.exited;
       if (this.#stop.signal.aborted) return;
-      this.#note(exit);
-      await sleep(RESTART_AFTER_MS, undefined, { signal: this.#stop.signal }).catch(() => undefined);
-      if (this.#stop.signal.aborted) return;
+      if (!this.#replaced) {
+        this.#note(exit);
+        await sleep(RESTART_AFTER_MS, undefined, { signal: this.#stop.signal }).catch(() => undefined);
+        if (this.#stop.signal.aborted) return;
+      }
       this.#killed = false;
+      this.#replaced = false;
       this.#child = this.#spawn();
     }
   }

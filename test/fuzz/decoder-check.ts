@@ -7,13 +7,14 @@ import { MillraceError } from "../../src/errors.ts";
 /** What the decoder made of an input. */
 export type Made = "envelope" | "refused";
 
-/** Throws where the decoder does anything but refuse a message as unreadable, or read of it what is valid and stays what it is. */
+/** Throws where the decoder does anything but refuse a message as unreadable or too new, or read of it what is valid and stays what it is. */
 export function checkDecoder(message: Message): Made {
   let envelope: Envelope;
   try {
     envelope = decodeMessage(message);
   } catch (error) {
-    if (error instanceof MillraceError && error.code === "MESSAGE_UNREADABLE") return "refused";
+    const refused: readonly unknown[] = ["MESSAGE_UNREADABLE", "MESSAGE_TOO_NEW"];
+    if (error instanceof MillraceError && refused.includes(error.code)) return "refused";
     throw error;
   }
   checkEvents(envelope);

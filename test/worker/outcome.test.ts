@@ -6,6 +6,7 @@ const settings = { maxAttempts: 4, retryDelayMs: 1000 };
 const passing = new MillraceError("INTERNAL", "no room");
 const lasting = new MillraceError("CHANGE_REFUSED", "too wide");
 const bare = new MillraceError("MESSAGE_UNREADABLE");
+const tooNew = new MillraceError("MESSAGE_TOO_NEW", "version 2");
 const retry = (afterMs: number) => ({ kind: "retry", afterMs });
 const dead = (reason: string) => ({ kind: "deadLetter", reason });
 
@@ -19,6 +20,14 @@ describe("the outcome of a delivery", () => {
     ["the third wait is four times the first", passing, 3, retry(4000)],
     ["a failure on the last attempt is dead-lettered", passing, 4, dead("INTERNAL: no room (attempt 4)")],
     ["a failure beyond the last attempt is dead-lettered", passing, 5, dead("INTERNAL: no room (attempt 5)")],
+    ["what a later version wrote waits a minute", tooNew, 1, retry(60_000)],
+    ["what a later version wrote waits a minute again", tooNew, 3, retry(60_000)],
+    [
+      "what a later version wrote is no longer waited for after the last attempt",
+      tooNew,
+      4,
+      dead("MESSAGE_TOO_NEW: version 2 (attempt 4)"),
+    ],
     ["a failure for good is dead-lettered at once", lasting, 1, dead("CHANGE_REFUSED: too wide")],
     ["a failure for good on the last attempt says no more", lasting, 4, dead("CHANGE_REFUSED: too wide")],
     [

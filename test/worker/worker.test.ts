@@ -177,6 +177,23 @@ describe("rubbish", () => {
     expect(Buffer.compare(letter?.message.body ?? Buffer.of(0), message.body)).toBe(0);
   });
 
+  test("an envelope of a later version is neither acknowledged nor dead: it waits for a worker that can read it", async () => {
+    const worker = startWorker(hourlyLog, store);
+    const body = JSON.stringify({ schema: "millrace.envelope/2", id: "1", rows: [] });
+    await broker.publish({ ...bytes(envelopeContentType, body), id: "later" });
+    const [fact] = await worker.told("delivery.settled");
+    expect(fact).toMatchObject({
+      outcome: "retry",
+      attempt: 1,
+      error: {
+        code: "MESSAGE_TOO_NEW",
+        detail: "the envelope is of version 2; this Millrace reads version 1",
+      },
+    });
+    await worker.stop();
+    expect(await broker.backlog("hourlyLog")).toMatchObject({ ready: 1, deadLetters: 0 });
+  });
+
   test("holds up none of the good messages around it", async () => {
     const worker = startWorker(hourlyLog, store);
     await broker.publish(messageOf(event()));

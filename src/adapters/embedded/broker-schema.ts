@@ -1,12 +1,12 @@
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
-import { addColumns, openDatabase } from "./database.ts";
+import { addColumns, openDatabase, type Schema } from "./database.ts";
 
 /**
  * A message is kept once, with a row for each queue that has not settled it. `attempt` counts its deliveries so far;
  * `due_at` is 0 for a message never retried, else the instant before which it is not delivered again.
  */
-const schema = `
+const tables = `
   CREATE TABLE IF NOT EXISTS message (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, content_type TEXT NOT NULL, body BLOB NOT NULL
   ) STRICT;
@@ -21,8 +21,10 @@ const schema = `
   ) STRICT, WITHOUT ROWID;
 `;
 
+export const brokerSchema: Schema = { version: 1, sql: tables, mismatch: "BROKER_MISMATCH" };
+
 export function openBrokerDatabase(dataDir: string, cacheKib: number): DatabaseSync {
-  const database = openDatabase(join(dataDir, "broker.sqlite"), schema, cacheKib);
+  const database = openDatabase(join(dataDir, "broker.sqlite"), brokerSchema, cacheKib);
   // An earlier version leaves them alone, and may have the file open beside this one.
   addColumns(database, "message", ["traceparent", "tracestate"]);
   return database;

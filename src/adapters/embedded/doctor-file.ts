@@ -1,5 +1,8 @@
 import { statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
+import { brokerSchema } from "./broker-schema.ts";
+import { versionOf } from "./database.ts";
+import { storeSchema } from "./store-schema.ts";
 
 // A process of its own: it reads a database file through, sends what it found, and waits to be ended.
 
@@ -17,6 +20,8 @@ export interface FileFacts {
   /** Tables that a start would make. */
   readonly missing: readonly string[];
   readonly counts: Readonly<Record<string, number>>;
+  /** Of the schema, where it is later than this Millrace knows. */
+  readonly laterVersion: number | undefined;
 }
 
 const tablesOf: Readonly<Record<FileName, readonly string[]>> = {
@@ -46,7 +51,15 @@ function factsOf(name: FileName, path: string): FileFacts {
   } catch (error) {
     if (!(error instanceof Error && "errcode" in error && DAMAGED.includes(error.errcode))) throw error;
     const sizes = { bytes: bytesIn(path), usedBytes: 0, walBytes: bytesIn(`${path}-wal`) };
-    return { sqlite, ...sizes, journal: "wal", faults: [error.message], missing: [], counts: {} };
+    return {
+      sqlite,
+      ...sizes,
+      journal: "wal",
+      faults: [error.message],
+      missing: [],
+      counts: {},
+      laterVersion: undefined,
+    };
   }
 }
 
@@ -74,6 +87,8 @@ function readFacts(name: FileName, path: string): FileFacts {
         for (const row of database.prepare(sql).all()) counts[String(row["name"])] = Number(row["number"]);
       }
     }
+    const version = versionOf(database);
+    const known = name === "broker" ? brokerSchema.version : storeSchema.version;
     const pages = Number(one("PRAGMA page_count")) - Number(one("PRAGMA freelist_count"));
     return {
       sqlite,
@@ -84,6 +99,7 @@ function readFacts(name: FileName, path: string): FileFacts {
       faults,
       missing,
       counts,
+      laterVersion: version > known ? version : undefined,
     };
   } finally {
     database.close();

@@ -192,11 +192,17 @@ const LEASE_LATE_MS = 15 * 60_000;
 const shapeOf = ({ sqlite, bytes, walBytes, journal }: FileFacts): string =>
   `${bytesText(bytes)} and ${bytesText(walBytes)} of ${journal}, SQLite ${sqlite}`;
 
-function* soundness({ faults, journal, missing }: FileFacts): Generator<Problem> {
+function* soundness({ faults, journal, missing, laterVersion }: FileFacts): Generator<Problem> {
   if (faults.length > 0) {
     yield fault(
       `the file is damaged: ${faults.join("; ")}`,
       "stop Millrace, copy the folder, and restore the last backup into a new one (docs/backup.md)",
+    );
+  }
+  if (laterVersion !== undefined) {
+    yield fault(
+      `it is of version ${laterVersion}, which this Millrace does not know`,
+      "run the Millrace that wrote it, or a later one (docs/upgrades.md)",
     );
   }
   if (missing.length > 0) {

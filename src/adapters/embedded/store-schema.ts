@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
-import { openDatabase } from "./database.ts";
+import { openDatabase, type Schema } from "./database.ts";
 
 /**
  * Each change is one transaction, so the views are kept as they are read, and `applied` makes a change once. `period` is a
@@ -8,7 +8,7 @@ import { openDatabase } from "./database.ts";
  * `hourly_total` is the same summed over users. `applied` and `claim` are emptied in the order of their rowids.
  * `erasure` counts the erasures: see store-erasure.ts, also for claims whose event id is a digest.
  */
-const schema = `
+const tables = `
   CREATE TABLE IF NOT EXISTS account (
     username TEXT PRIMARY KEY, first_seen INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
@@ -40,6 +40,8 @@ const schema = `
   INSERT INTO erasure VALUES (1, 0) ON CONFLICT DO NOTHING;
 `;
 
+export const storeSchema: Schema = { version: 1, sql: tables, mismatch: "STORE_MISMATCH" };
+
 export function openStoreDatabase(dataDir: string, cacheKib: number): DatabaseSync {
-  return openDatabase(join(dataDir, "store.sqlite"), schema, cacheKib);
+  return openDatabase(join(dataDir, "store.sqlite"), storeSchema, cacheKib);
 }

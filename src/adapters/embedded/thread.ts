@@ -75,7 +75,7 @@ export class Thread<Name extends ServiceName> implements AsyncDisposable {
       for (const pushed of answer.pushed) use.onPush?.(pushed);
     });
     this.#worker.on("error", (cause) =>
-      end(new MillraceError(code, `its thread died: ${messageOf(cause)}`, { cause })),
+      end(mismatchOf(cause) ?? new MillraceError(code, `its thread died: ${messageOf(cause)}`, { cause })),
     );
     this.#worker.on("exit", () => end(new MillraceError(code, "it is closed")));
   }
@@ -121,6 +121,14 @@ export class Thread<Name extends ServiceName> implements AsyncDisposable {
     if ("code" in reply) waiting?.reject(new MillraceError(reply.code, reply.detail));
     else waiting?.resolve(reply.value);
   }
+}
+
+/** An error comes out of its thread without its class. */
+function mismatchOf(thrown: unknown): MillraceError | undefined {
+  if (!(thrown instanceof Error) || !("code" in thrown) || !("detail" in thrown)) return undefined;
+  const { code, detail } = thrown;
+  if (code !== "STORE_MISMATCH" && code !== "BROKER_MISMATCH") return undefined;
+  return new MillraceError(code, String(detail));
 }
 
 const messageOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));

@@ -66,6 +66,18 @@ export interface ProbeDocument {
   readonly at: number;
 }
 
+/** The one document of the collection `schema`. */
+interface SchemaDocument {
+  readonly _id: string;
+  readonly version: number;
+}
+/**
+ * Higher where a program of before would go wrong with what is in the database. What such a program passes over (another collection, a
+ * field of a document) needs no other. A database of before there was a number has version 1.
+ */
+const SCHEMA_VERSION = 1;
+const SCHEMA_ID = "store";
+
 export interface Collections {
   readonly accountName: Collection<AccountDocument>;
   readonly claim: Collection<ClaimDocument>;
@@ -104,6 +116,7 @@ const schema: { readonly [name: string]: readonly Index[] } = {
   "distinctName.total": [{ name: "spent", key: { upTo: 1 }, partialFilterExpression: { count: 0 } }],
   "distinctName.fold": [],
   probe: [],
+  schema: [],
 };
 
 export function collectionsOf(database: Db): Collections {
@@ -128,6 +141,7 @@ const OLDEST_WIRE_VERSION = 17;
  */
 export async function ensureSchema(database: Db): Promise<void> {
   await assertVersion(database);
+  const version = await schemaVersionOf(database);
   const existing = await database.listCollections().toArray();
   for (const [name, indexes] of Object.entries(schema)) {
     if (!isThere(existing, name)) await makeCollection(database, name);
@@ -137,6 +151,7 @@ export async function ensureSchema(database: Db): Promise<void> {
       .collection(name)
       .createIndexes(missing.map((index) => ({ ...index, key: { ...index.key } })));
   }
+  if (version < SCHEMA_VERSION) await raiseSchemaVersion(database);
 }
 
 /** What `ensureSchema` would make, and what it would throw; makes nothing. */
@@ -145,6 +160,10 @@ export async function lookAtSchema(
 ): Promise<{ readonly missing: readonly string[]; readonly wrong: readonly MillraceError[] }> {
   const missing: string[] = [];
   const wrong: MillraceError[] = [];
+  await schemaVersionOf(database).catch((error: unknown) => {
+    if (!(error instanceof MillraceError)) throw error;
+    wrong.push(error);
+  });
   const existing = await database.listCollections().toArray();
   for (const [name, indexes] of Object.entries(schema)) {
     try {
@@ -170,6 +189,34 @@ export async function assertVersion(database: Db): Promise<number> {
   );
 }
 
+const schemaIn = (database: Db): Collection<SchemaDocument> => database.collection("schema");
+
+/**
+ * 0 where none is told yet.
+ * @throws MillraceError STORE_MISMATCH where it is later than this program knows.
+ */
+async function schemaVersionOf(database: Db): Promise<number> {
+  const version = (await schemaIn(database).findOne({ _id: SCHEMA_ID }))?.version ?? 0;
+  if (version <= SCHEMA_VERSION) return version;
+  throw mismatch(
+    `database '${database.databaseName}' is of version ${version}, and this Millrace knows version ${SCHEMA_VERSION}. ` +
+      "Run the Millrace that wrote it, or a later one; or restore a backup of before the update into an empty database (docs/upgrades.md)",
+  );
+}
+
+async function raiseSchemaVersion(database: Db): Promise<void> {
+  try {
+    await schemaIn(database).updateOne(
+      { _id: SCHEMA_ID },
+      { $max: { version: SCHEMA_VERSION } },
+      { upsert: true },
+    );
+  } catch (error) {
+    // Another process has made it at the same instant.
+    if (!hasCode(error, DUPLICATE_KEY)) throw error;
+  }
+}
+
 type Existing = Awaited<ReturnType<ReturnType<Db["listCollections"]>["toArray"]>>;
 
 function isThere(existing: Existing, name: string): boolean {
@@ -181,6 +228,7 @@ function isThere(existing: Existing, name: string): boolean {
 
 const COMMAND_NOT_FOUND = 59;
 const NAMESPACE_EXISTS = 48;
+const DUPLICATE_KEY = 11_000;
 
 const hasCode = (error: unknown, code: number): boolean =>
   error instanceof Error && "code" in error && error.code === code;
