@@ -48,6 +48,26 @@ describe("the metrics of a process", () => {
     expect(await valuesOf(prometheus, "nodejs_eventloop_lag_p99_seconds")).toEqual([expect.any(Number)]);
   });
 
+  test("tell of files whether they fail now, and of a certificate when it expires, where there is one", async () => {
+    const prometheus = createPrometheus(settings);
+    expect((await prometheus.metrics()).text).not.toContain("millrace_file_failing");
+    let server = { failing: false, expiresAtMs: 5000 as number | undefined };
+    prometheus.emit("file.watched", { file: "server", state: () => server });
+    prometheus.emit("file.watched", {
+      file: "keys",
+      state: () => ({ failing: true, expiresAtMs: undefined }),
+    });
+    const [expiry, failing] = ["millrace_certificate_expiry_timestamp_seconds", "millrace_file_failing"];
+    expect(await valuesOf(prometheus, failing, { file: "server" })).toEqual([0]);
+    expect(await valuesOf(prometheus, failing, { file: "keys" })).toEqual([1]);
+    expect(await valuesOf(prometheus, expiry)).toEqual([5]);
+    server = { failing: true, expiresAtMs: 7000 };
+    expect(await valuesOf(prometheus, failing, { file: "server" })).toEqual([1]);
+    expect(await valuesOf(prometheus, expiry, { certificate: "server" })).toEqual([7]);
+    server = { failing: false, expiresAtMs: undefined };
+    expect(await valuesOf(prometheus, expiry)).toEqual([]);
+  });
+
   test.for([
     ["millrace_events_total", { outcome: "accepted" }],
     ["millrace_events_late_total", { queue: "accountName" }],

@@ -24,6 +24,10 @@ export function createExpositions(): Expositions {
     load: () => ({ requests: 1, bytes: 100, bytesLimit: 1000, messages: 1 }),
   });
   standalone.emit("console.opened", { load: () => ({ pages: 1 }) });
+  standalone.emit("file.watched", {
+    file: "server",
+    state: () => ({ failing: false, expiresAtMs: Date.now() + 90 * 86_400_000 }),
+  });
   for (const queue of projectionNames) {
     standalone.emit("worker.opened", {
       queue,
