@@ -5,6 +5,7 @@ import { createPrometheus } from "../../src/adapters/telemetry/prometheus.ts";
 import type { Backlog } from "../../src/ports/broker.ts";
 import type { Signals } from "../../src/signals.ts";
 import { samplesIn } from "../bench/operator-metrics.ts";
+import { decidedOf } from "../operator/decided.ts";
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -223,23 +224,8 @@ describe("the broker", () => {
 });
 
 describe("a QueueScaler", () => {
-  const decided: Signals["scaler.decided"] = {
-    namespace: "shop",
-    scaler: "mails",
-    reason: "Stream",
-    message: "one is enough",
-    brokerReachable: true,
-    observationAgeSeconds: 1,
-    backlog: 5,
-    estimates: { arrivalsPerSecond: 1, messagesPerSecondPerReplica: 2, waitSeconds: 3 },
-    replicas: { desired: 2, current: 1, ready: 1 },
-    limited: false,
-    bottleneck: false,
-    objectiveSeconds: 30,
-    bounds: { min: 0, max: 9 },
-    conditions: { Ready: true, DeadLetters: false },
-  };
-  const of = { namespace: "shop", scaler: "mails" };
+  const decided = decidedOf({ reason: "Stream" });
+  const of = { namespace: "shop", scaler: "mailer" };
 
   test("has every reason at zero from its first pass, its bounds and its objective", async () => {
     const metrics = createOperatorMetrics("1.2.3", ["Stream", "Idle"]);
@@ -253,6 +239,16 @@ describe("a QueueScaler", () => {
     expect(await valuesOf(metrics, "millrace_scaler_replica_changes_total", of)).toEqual([0, 0]);
     expect(await valuesOf(metrics, "millrace_scaler_max_replicas", of)).toEqual([9]);
     expect(await valuesOf(metrics, "millrace_scaler_objective_seconds", of)).toEqual([30]);
+  });
+
+  test("has no bounds and no objective while its spec cannot be followed", async () => {
+    const metrics = createOperatorMetrics("1.2.3", []);
+    metrics.emit("scaler.decided", decided);
+    const broken = { objectiveSeconds: undefined, bounds: { min: undefined, max: undefined } };
+    metrics.emit("scaler.decided", { ...decided, ...broken });
+    for (const name of ["objective_seconds", "min_replicas", "max_replicas"]) {
+      expect(await valuesOf(metrics, `millrace_scaler_${name}`, of)).toEqual([]);
+    }
   });
 
   test("has its conditions, without those that became unknown", async () => {
@@ -273,6 +269,6 @@ describe("a QueueScaler", () => {
     metrics.emit("replicas.changed", { ...of, target: "x", from: 1, to: 2, reason: "Stream", message: "" });
     metrics.emit("scaler.forgotten", of);
     const { text } = await metrics.metrics();
-    expect(samplesIn(text).filter(({ labels }) => labels["scaler"] === "mails")).toEqual([]);
+    expect(samplesIn(text).filter(({ labels }) => labels["scaler"] === "mailer")).toEqual([]);
   });
 });

@@ -33,7 +33,7 @@ export async function fuzzApi(options: ApiFuzzOptions): Promise<readonly ApiFuzz
   const results: ApiFuzzResult[] = [];
   try {
     for (const { environment, runs } of await keyCases(folder)) {
-      await using millrace = await startStandalone({ environment, readyTimeoutMs: 50_000 });
+      await using millrace = await startStandalone({ environment, readyTimeoutMs: 180_000 });
       await using broker = openBroker(millrace.dataDir);
       // So that there are dead letters to list.
       for (const body of ["<b>one</b>", "\u0000two", "\ud83d"])
