@@ -149,7 +149,7 @@ function queueScalerPage(): string {
     table(["Type", "True means"], conditions),
     "### Reasons",
     "`status.reason` says in one word why so many replicas are wanted, `status.message` in a sentence with the figures. Beside those of decisions " +
-      "there is `ManualScale`, while a number that somebody else has set stays, and the reason of `Ready` where nothing could be decided.",
+      "there is `ManualScale`, while a number that somebody else has set stays, and the reason of `Ready` where nothing could be decided, such as `SpecInvalid` of a spec that a definition older than the operator, or one that was edited, has let through.",
     table(["Reason", "It means"], rows),
   );
 }

@@ -12,6 +12,7 @@ const signals: { readonly [K in SignalName]: Signals[K] } = {
   "collector.opened": { load: () => ({ requests: 0, bytes: 0, bytesLimit: 0, messages: 0 }) },
   "console.opened": { load: () => ({ pages: 0 }) },
   "worker.opened": { queue: "hourlyLog", load: () => ({ deliveries: 0, oldestAcceptedAtMs: undefined }) },
+  "file.watched": { file: "", state: () => ({ failing: false, expiresAtMs: 0 }) },
   "certificates.renewed": { purpose: "" },
   "certificates.refused": { purpose: "", error: undefined },
   "request.answered": { server: "collector", route: "", status: 200, seconds: 0 },
@@ -92,7 +93,8 @@ export async function metricsPage(): Promise<string> {
     "# Metrics",
     "`GET /metrics` on the admin port answers in the text format of Prometheus. Durations are in seconds. No label holds a " +
       "username or the name of a metric that a client chose. `millrace_queue_messages` is there in processes that see " +
-      "the broker, and `millrace_broker_disconnections_total` where that is RabbitMQ. Beside these there are the `process_` and `nodejs_` metrics of `prom-client`.",
+      "the broker, and `millrace_broker_disconnections_total` where that is RabbitMQ; `millrace_file_failing` is where keys or certificates are in files, and " +
+      "`millrace_certificate_expiry_timestamp_seconds` where certificates are. Beside these there are the `process_` and `nodejs_` metrics of `prom-client`.",
     table(["Name", "Type", "Labels", "What it is"], ofRoles),
     "## The operator",
     "The operator has these in their place. `namespace` and `scaler` name a QueueScaler; its series are gone with it. A figure that is not known is missing.",

@@ -1,4 +1,4 @@
-import type { QueueScaler } from "./queue-scaler.ts";
+import type { BrokenScaler, QueueScaler } from "./queue-scaler.ts";
 import type { QueueScalerStatus } from "./queue-scaler-status.ts";
 
 export interface ObjectName {
@@ -59,6 +59,8 @@ export class ClusterError extends Error {
   }
 }
 
+type Named = Pick<QueueScaler, "metadata">;
+
 /**
  * What the operator needs of Kubernetes. What is watched is answered from memory, without a request; every other method
  * makes one, and rejects with a ClusterError within its bounded wait.
@@ -70,7 +72,8 @@ export interface Cluster {
    */
   watch(changed: (scaler: ObjectName) => void, stop: AbortSignal): Promise<void>;
   /** As last seen; undefined once it is gone. */
-  scaler(name: ObjectName): QueueScaler | undefined;
+  scaler(name: ObjectName): QueueScaler | BrokenScaler | undefined;
+  /** All but those whose spec cannot be followed. */
   scalers(): readonly QueueScaler[];
   /** Other autoscalers of this namespace, as last seen. */
   rivals(namespace: string): readonly Rival[];
@@ -84,7 +87,7 @@ export interface Cluster {
   /** Its data, decoded; remembered for at most `maxAgeMs`. */
   secret(name: ObjectName, maxAgeMs: number): Promise<Readonly<Record<string, string>>>;
   /** Server-side apply of the whole status. */
-  report(scaler: QueueScaler, status: QueueScalerStatus): Promise<void>;
+  report(scaler: Named, status: QueueScalerStatus): Promise<void>;
   /** Writes an Event about the scaler; equal ones in a row become a series. */
-  announce(scaler: QueueScaler, notice: Notice): Promise<void>;
+  announce(scaler: Named, notice: Notice): Promise<void>;
 }

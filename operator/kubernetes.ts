@@ -46,7 +46,7 @@ export async function openKubernetes(settings: KubernetesSettings): Promise<Kube
     leases: openLeases(requests, lease),
     watch: (changed, stop) => view.watch(changed, AbortSignal.any([stop, closed.signal])),
     scaler: (name) => view.scaler(name),
-    scalers: () => Array.from(view.scalers.all(), ({ scaler }) => scaler),
+    scalers: () => Array.from(view.scalers.all()).flatMap(({ scaler }) => ("spec" in scaler ? [scaler] : [])),
     rivals: (namespace) => view.rivals(namespace),
     async target(namespace, ref) {
       const kind = watchedKind(ref);
@@ -82,8 +82,8 @@ export async function openKubernetes(settings: KubernetesSettings): Promise<Kube
 /** @param there - the one of that name that is there by now, if it is known. */
 async function report(
   requests: Requests,
-  there: QueueScaler | undefined,
-  { metadata }: QueueScaler,
+  there: Pick<QueueScaler, "metadata"> | undefined,
+  { metadata }: Pick<QueueScaler, "metadata">,
   status: QueueScalerStatus,
 ): Promise<void> {
   const { namespace, name, uid } = metadata;

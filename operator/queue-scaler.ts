@@ -25,6 +25,8 @@ const scaleTargetRef = object(
       default: "apps/v1",
       minLength: 1,
       maxLength: 253,
+      // It becomes a part of a URL, where `..` would lead elsewhere.
+      pattern: "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[a-z]([-a-z0-9]*[a-z0-9])?$",
     }),
     kind: Type.String({
       description: "Kind of the workload.",
@@ -253,4 +255,10 @@ export interface QueueScaler {
   };
   readonly spec: QueueScalerSpec;
   readonly status?: QueueScalerStatus;
+}
+
+/** One whose spec cannot be followed. */
+export interface BrokenScaler extends Pick<QueueScaler, "metadata" | "status"> {
+  /** Each field that is wrong, what it is, and what it must be. */
+  readonly fault: string;
 }

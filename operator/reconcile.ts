@@ -5,9 +5,11 @@ import { type Decision, decide, initialMemory, type Memory, type QueueFigures } 
 import { type Hand, manualScale } from "./manual-scale.ts";
 import { faultOf, readingOf, targetOf } from "./observe.ts";
 import { manualNotice, noticesOf, scaledNotice } from "./notices.ts";
-import type { QueueScaler } from "./queue-scaler.ts";
+import { brokenFactOf, factOf } from "./fact.ts";
+import type { BrokenScaler, QueueScaler } from "./queue-scaler.ts";
 import type { QueueScalerStatus } from "./queue-scaler-status.ts";
 import {
+  brokenStatusOf,
   estimatesIn,
   type Findings,
   isWorthWriting,
@@ -16,7 +18,7 @@ import {
   STANDING_MS,
 } from "./status.ts";
 import type { Clock } from "../src/ports/clock.ts";
-import type { Emit, Signals } from "../src/signals.ts";
+import type { Emit } from "../src/signals.ts";
 
 export interface OperatorParts {
   readonly cluster: Cluster;
@@ -63,6 +65,10 @@ export function createReconcile(parts: OperatorParts): Reconcile {
     }
     const known = kept.get(key);
     const before = known?.uid === scaler.metadata.uid ? known : keptOf(scaler);
+    if ("fault" in scaler) {
+      kept.set(key, await broken(parts, scaler, before));
+      return { againInMs: STANDING_MS };
+    }
     const after = await pass(parts, scaler, before);
     kept.set(key, after);
     // Scalers that began together part, so that their passes do.
@@ -72,7 +78,7 @@ export function createReconcile(parts: OperatorParts): Reconcile {
   };
 }
 
-function keptOf({ metadata, status = {} }: QueueScaler): Kept {
+function keptOf({ metadata, status = {} }: Pick<QueueScaler, "metadata" | "status">): Kept {
   const { setReplicas, desiredReplicas, respectedUntil } = status;
   const respectedUntilMs = respectedUntil === undefined ? undefined : Date.parse(respectedUntil);
   return {
@@ -88,10 +94,21 @@ function keptOf({ metadata, status = {} }: QueueScaler): Kept {
   };
 }
 
-interface Pass {
+interface Reporting {
   readonly parts: OperatorParts;
-  readonly scaler: QueueScaler;
+  readonly scaler: Pick<QueueScaler, "metadata">;
   readonly before: Kept;
+}
+interface Pass extends Reporting {
+  readonly scaler: QueueScaler;
+}
+
+/** Says what is wrong with it. The workload stays as it is, and what was learned is kept until the spec is mended. */
+async function broken(parts: OperatorParts, scaler: BrokenScaler, before: Kept): Promise<Kept> {
+  const nowMs = parts.clock.now();
+  const status = brokenStatusOf(scaler, before.status, nowMs);
+  parts.emit("scaler.decided", brokenFactOf(scaler, status));
+  return { ...before, ...(await report({ parts, scaler, before }, status, nowMs)) };
 }
 
 async function pass(parts: OperatorParts, scaler: QueueScaler, before: Kept): Promise<Kept> {
@@ -228,7 +245,7 @@ async function act(
 
 /** Tells by Events and the status. What cannot be written now is written by a later pass. */
 async function report(
-  { parts, scaler, before }: Pass,
+  { parts, scaler, before }: Reporting,
   status: QueueScalerStatus,
   nowMs: number,
 ): Promise<Pick<Kept, "status" | "writtenAtMs">> {
@@ -238,7 +255,7 @@ async function report(
 }
 
 async function write(
-  { parts, scaler, before }: Pass,
+  { parts, scaler, before }: Reporting,
   status: QueueScalerStatus,
   nowMs: number,
 ): Promise<Pick<Kept, "status" | "writtenAtMs">> {
@@ -254,46 +271,10 @@ async function write(
   }
 }
 
-function announce(parts: OperatorParts, scaler: QueueScaler, notice: Notice): void {
+function announce(parts: OperatorParts, scaler: Reporting["scaler"], notice: Notice): void {
   parts.cluster.announce(scaler, notice).catch((error: unknown) => lost(parts, scaler, error));
 }
 
-function lost({ emit }: OperatorParts, { metadata }: QueueScaler, error: unknown): void {
+function lost({ emit }: OperatorParts, { metadata }: Reporting["scaler"], error: unknown): void {
   emit("report.lost", { namespace: metadata.namespace, scaler: metadata.name, error });
-}
-
-const NOT_ESTIMATED = {
-  arrivalsPerSecond: undefined,
-  messagesPerSecondPerReplica: undefined,
-  waitSeconds: undefined,
-} as const;
-
-function factOf(
-  { metadata, spec }: QueueScaler,
-  { nowMs, reading, target, respected, decision }: Findings,
-  { message, conditions = [] }: QueueScalerStatus,
-  queue: QueueFigures | undefined,
-): Signals["scaler.decided"] {
-  return {
-    namespace: metadata.namespace,
-    scaler: metadata.name,
-    reason: respected ? "ManualScale" : decision?.reason,
-    message,
-    brokerReachable: reading?.ok === true,
-    observationAgeSeconds: queue === undefined ? undefined : Math.max(0, nowMs - queue.sampledAtMs) / 1000,
-    backlog: queue === undefined ? undefined : queue.ready + queue.unacknowledged,
-    estimates: decision?.estimates ?? NOT_ESTIMATED,
-    replicas: {
-      desired: decision?.desiredReplicas,
-      current: target?.replicas,
-      ready: target?.readyReplicas,
-    },
-    limited: decision?.limited !== undefined,
-    bottleneck: decision?.bottleneck === true,
-    objectiveSeconds: spec.objective.maxWaitSeconds,
-    bounds: spec.replicas,
-    conditions: Object.fromEntries(
-      conditions.flatMap(({ type, status }) => (status === "Unknown" ? [] : [[type, status === "True"]])),
-    ),
-  };
 }

@@ -2,8 +2,13 @@ import type { Reading } from "./broker-figures.ts";
 import type { Target } from "./cluster.ts";
 import type { Decision, Estimates } from "./decide.ts";
 import type { Hand } from "./manual-scale.ts";
-import type { QueueScaler } from "./queue-scaler.ts";
-import type { Condition, ConditionType, QueueScalerStatus } from "./queue-scaler-status.ts";
+import type { BrokenScaler, QueueScaler } from "./queue-scaler.ts";
+import {
+  type Condition,
+  type ConditionType,
+  conditionTypes,
+  type QueueScalerStatus,
+} from "./queue-scaler-status.ts";
 
 /** Something that keeps a scaler from its work; `reason` is one word, `message` says what to mend. */
 export interface Obstacle {
@@ -139,14 +144,9 @@ export function statusOf(scaler: QueueScaler, before: QueueScalerStatus, found: 
   const { decision, target, reading, hand } = found;
   const figures = reading?.ok === true ? reading.figures : undefined;
   const observedGeneration = scaler.metadata.generation;
-  const conditions = Object.entries(verdicts(scaler, found)).map(([type, verdict]): Condition => {
-    const earlier = before.conditions?.find((one) => one.type === type);
-    const since = earlier?.status === verdict.status ? earlier.lastTransitionTime : timeOf(found.nowMs);
-    return { type, ...verdict, lastTransitionTime: since, observedGeneration };
-  });
   return withoutUndefined({
     observedGeneration,
-    conditions,
+    conditions: conditionsOf(scaler, verdicts(scaler, found), before, found.nowMs),
     observation:
       figures === undefined
         ? before.observation
@@ -176,6 +176,34 @@ export function statusOf(scaler: QueueScaler, before: QueueScalerStatus, found: 
     setReplicas: hand.setReplicas,
     respectedUntil: hand.respectedUntilMs === undefined ? undefined : timeOf(hand.respectedUntilMs),
     lastScaleTime: found.scaledAtMs === undefined ? before.lastScaleTime : timeOf(found.scaledAtMs),
+  });
+}
+
+/** Of one whose spec cannot be followed: nothing was looked at, and what was known before stays. */
+export function brokenStatusOf(
+  scaler: BrokenScaler,
+  before: QueueScalerStatus,
+  nowMs: number,
+): QueueScalerStatus {
+  const reason = "SpecInvalid";
+  const unasked = { status: "Unknown", reason, message: "the spec cannot be followed: see Ready" } as const;
+  const all = Object.fromEntries(conditionTypes.map((type) => [type, unasked] as const));
+  const message = `${scaler.fault}; until then the number of replicas stays`;
+  const conditions = conditionsOf(scaler, { ...all, Ready: isFalse(reason, message) }, before, nowMs);
+  const { generation: observedGeneration } = scaler.metadata;
+  return { ...before, observedGeneration, conditions, reason, message: message.slice(0, MESSAGE_LENGTH) };
+}
+
+function conditionsOf(
+  { metadata }: Pick<QueueScaler, "metadata">,
+  holds: Readonly<Record<string, Verdict>>,
+  before: QueueScalerStatus,
+  nowMs: number,
+): Condition[] {
+  return Object.entries(holds).map(([type, verdict]) => {
+    const earlier = before.conditions?.find((one) => one.type === type);
+    const since = earlier?.status === verdict.status ? earlier.lastTransitionTime : timeOf(nowMs);
+    return { type, ...verdict, lastTransitionTime: since, observedGeneration: metadata.generation };
   });
 }
 

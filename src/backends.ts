@@ -16,7 +16,7 @@ import type { Emit } from "./signals.ts";
 
 export async function openBroker(config: Config, emit: Emit): Promise<Broker> {
   if (config.brokerUrl === "embedded:") return openEmbeddedBroker(config, systemClock);
-  const certificates = certificateReader(config, "broker");
+  const certificates = certificateReader(config, "broker", emit);
   return openRabbitmqBroker({ ...config, certificates }, systemClock, emit);
 }
 

@@ -1,9 +1,10 @@
+import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import { MillraceError } from "./errors.ts";
 import type { Certificates, CertificateSource } from "./ports/certificates.ts";
 import { type Config, variableOf } from "./settings.ts";
-import type { Emit } from "./signals.ts";
+import type { Emit, FileState } from "./signals.ts";
 
 /** What a certificate is for, and the settings that name its files. */
 const files = {
@@ -46,17 +47,39 @@ export function readCertificates(config: Config, purpose: Purpose): Certificates
 }
 
 /** Reads them whenever it is called, for who connects anew; the last good ones where the files are of no use. Undefined where no file is named. */
-export function certificateReader(config: Config, purpose: Purpose): (() => Certificates) | undefined {
+export function certificateReader(
+  config: Config,
+  purpose: Purpose,
+  emit: Emit = () => {},
+): (() => Certificates) | undefined {
   if (!isNamed(config, purpose)) return undefined;
   let last = readCertificates(config, purpose);
-  return () => {
+  let failing = false;
+  const read = (): Certificates => {
     try {
       last = readCertificates(config, purpose);
+      failing = false;
     } catch {
       // In the middle of being replaced, they do not fit each other.
+      failing = true;
     }
     return last;
   };
+  const state = (): FileState => {
+    // Nobody may have connected for weeks.
+    const expiresAtMs = expiryOf(read());
+    return { failing, expiresAtMs };
+  };
+  emit("file.watched", { file: purpose, state });
+  return read;
+}
+
+/** When the first of the chain expires that this side shows, in milliseconds since 1970; undefined where it shows none. */
+function expiryOf({ cert = "" }: Certificates): number | undefined {
+  const chain = cert.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g);
+  return chain === null
+    ? undefined
+    : Math.min(...chain.map((pem) => Date.parse(new X509Certificate(pem).validTo)));
 }
 
 /** The same for who keeps connections: looked at by itself. */
@@ -83,6 +106,10 @@ export function openCertificates(
     emit("certificates.renewed", { purpose });
     for (const changed of listeners) changed();
   };
+  emit("file.watched", {
+    file: purpose,
+    state: () => ({ failing: fault !== "", expiresAtMs: expiryOf(current) }),
+  });
   setInterval(look, LOOK_EVERY_MS).unref();
   return {
     get current() {

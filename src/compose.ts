@@ -147,6 +147,10 @@ interface Opened {
 async function openKeys(roles: readonly Role[], config: Config, emit: Emit) {
   const asked = roles.includes("collector") || roles.includes("query");
   const watch = asked && config.keysFile !== "" ? await KeyWatch.open(config.keysFile, emit) : undefined;
+  if (watch !== undefined) {
+    const state = () => ({ failing: watch.fault !== undefined, expiresAtMs: undefined });
+    emit("file.watched", { file: "keys", state });
+  }
   return { keys: new KeyRing(config, watch?.keys ?? [], () => systemClock.now()), watch };
 }
 

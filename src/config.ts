@@ -31,7 +31,8 @@ export function readConfig(
       const text = flags[name] ?? textOf(name, environment);
       const value = text === undefined ? one.default : one.read(text);
       if (value === undefined) {
-        faults.push(`${from} is ${one.secret ? "***" : JSON.stringify(text)}; it must be ${one.allowed}`);
+        const given = one.secret ? "***" : JSON.stringify(withoutPassword(text ?? ""));
+        faults.push(`${from} is ${given}; it must be ${one.allowed}`);
       }
       config[name] = value;
     } catch (cause) {
@@ -66,7 +67,11 @@ function unknownVariables(environment: Readonly<Record<string, string | undefine
     .map((key) => `${key} is not a setting; see \`millrace config\` for those there are`);
 }
 
-/** The effective values as text, with secrets that were set shown as ***. */
+/** Any setting that is an address may have been given one with user and password. */
+const withoutPassword = (text: string): string =>
+  text.replaceAll(/(^|,|\/\/)([^:/?#@,]*):[^/?#]*@/g, "$1$2:***@");
+
+/** The effective values as text, with secrets that were set shown as ***, and so the passwords in addresses. */
 export function shownConfig(
   config: Config,
 ): readonly { readonly name: SettingName; readonly value: string }[] {
@@ -74,6 +79,6 @@ export function shownConfig(
     const value = config[name];
     const text = Array.isArray(value) ? value.join(",") : String(value);
     const masked = settings[name].secret && value !== settings[name].default;
-    return { name, value: masked ? "***" : text };
+    return { name, value: masked ? "***" : withoutPassword(text) };
   });
 }

@@ -19,6 +19,13 @@ export interface WorkerLoad {
   readonly oldestAcceptedAtMs: number | undefined;
 }
 
+export interface FileState {
+  /** As they are now they cannot be read, and what was read before stays in use. */
+  readonly failing: boolean;
+  /** Of the certificate in use, in milliseconds since 1970; undefined where there is none. */
+  readonly expiresAtMs: number | undefined;
+}
+
 /** What became of the spans of traces so far: dropped before an export, or failed in one. */
 export interface SpanFigures {
   readonly exported: number;
@@ -42,6 +49,8 @@ export interface Signals {
   "collector.opened": { readonly load: () => CollectorLoad };
   "console.opened": { readonly load: () => { readonly pages: number } };
   "worker.opened": { readonly queue: ProjectionName; readonly load: () => WorkerLoad };
+  /** Files are read that others renew: of keys, or the certificates of one purpose. */
+  "file.watched": { readonly file: string; readonly state: () => FileState };
   "certificates.renewed": { readonly purpose: string };
   /** The last good ones stay in use. */
   "certificates.refused": { readonly purpose: string; readonly error: unknown };
@@ -137,8 +146,9 @@ export interface Signals {
     };
     readonly limited: boolean;
     readonly bottleneck: boolean;
-    readonly objectiveSeconds: number;
-    readonly bounds: { readonly min: number; readonly max: number };
+    /** Undefined where the spec cannot be followed, as the bounds. */
+    readonly objectiveSeconds: number | undefined;
+    readonly bounds: { readonly min: number | undefined; readonly max: number | undefined };
     /** Whether a condition is true, by its type; one that is unknown is left out. */
     readonly conditions: Readonly<Record<string, boolean>>;
   };

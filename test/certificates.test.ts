@@ -1,11 +1,12 @@
-import { copyFile, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { appendFile, copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { certificateReader, openCertificates } from "../src/certificates.ts";
 import { readConfig } from "../src/config.ts";
-import type { SignalName } from "../src/signals.ts";
+import type { Emit, FileState, SignalName, Signals } from "../src/signals.ts";
 import { Authority, type Issued } from "./parts/authority.ts";
+import { command } from "./parts/command.ts";
 
 let folder: string;
 let authority: Authority;
@@ -25,6 +26,12 @@ const brokerConfig = (cert: string, key: string, ca = "") =>
     { MILLRACE_BROKER_CERT_FILE: cert, MILLRACE_BROKER_KEY_FILE: key, MILLRACE_BROKER_CA_FILE: ca },
     {},
   );
+
+/** As openssl tells it. */
+async function expiryIn(path: string): Promise<number> {
+  const out = await command("openssl", ["x509", "-in", path, "-noout", "-enddate"]);
+  return Date.parse(out.replace("notAfter=", "").trim());
+}
 
 test("without a file there are none", () => {
   expect(certificateReader(readConfig({}, {}), "broker")).toBeUndefined();
@@ -71,6 +78,30 @@ test("who connects anew is given what was renewed, and the last good ones while 
   expect(read?.()).not.toEqual(first);
 });
 
+test("the first of a chain that expires counts, and files are looked at though nobody connects", async () => {
+  const short = await Authority.make(folder, "short", 1);
+  const [cert, key] = [join(folder, "chain.pem"), join(folder, "chain.key")];
+  await copyFile(one.cert, cert);
+  await copyFile(one.key, key);
+  let stateNow: (() => FileState) | undefined;
+  certificateReader(brokerConfig(cert, key), "broker", (_name, fact) => {
+    stateNow = (fact as Signals["file.watched"]).state;
+  });
+  expect(stateNow?.()).toEqual({ failing: false, expiresAtMs: await expiryIn(one.cert) });
+  await appendFile(cert, await readFile(short.ca));
+  expect(stateNow?.()).toEqual({ failing: false, expiresAtMs: await expiryIn(short.ca) });
+  await rm(key);
+  expect(stateNow?.()).toEqual({ failing: true, expiresAtMs: await expiryIn(short.ca) });
+});
+
+test("authorities alone have no time at which they expire", () => {
+  let stateNow: (() => FileState) | undefined;
+  certificateReader(brokerConfig("", "", authority.ca), "broker", (_name, fact) => {
+    stateNow = (fact as Signals["file.watched"]).state;
+  });
+  expect(stateNow?.()).toEqual({ failing: false, expiresAtMs: undefined });
+});
+
 test("who keeps connections is told of what was renewed, and the log of what is of no use, once", async () => {
   vi.useFakeTimers();
   try {
@@ -78,7 +109,13 @@ test("who keeps connections is told of what was renewed, and the log of what is 
     await copyFile(one.cert, cert);
     await copyFile(one.key, key);
     const told: SignalName[] = [];
-    const source = openCertificates(brokerConfig(cert, key), "broker", (name) => told.push(name));
+    let stateNow: (() => FileState) | undefined;
+    const emit: Emit = (name, fact) => {
+      if (name === "file.watched") stateNow = (fact as Signals["file.watched"]).state;
+      else told.push(name);
+    };
+    const source = openCertificates(brokerConfig(cert, key), "broker", emit);
+    expect(stateNow?.()).toEqual({ failing: false, expiresAtMs: await expiryIn(one.cert) });
     const first = source?.current;
     let changes = 0;
     source?.onChange(() => (changes += 1));
@@ -86,12 +123,17 @@ test("who keeps connections is told of what was renewed, and the log of what is 
     await writeFile(key, "rubbish");
     vi.advanceTimersByTime(60_000);
     expect([told, changes, source?.current]).toEqual([["certificates.refused"], 0, first]);
+    expect(stateNow?.()).toEqual({ failing: true, expiresAtMs: await expiryIn(one.cert) });
+    await copyFile(one.key, key);
+    vi.advanceTimersByTime(60_000);
+    expect(stateNow?.().failing).toBe(false);
 
     await copyFile(other.cert, cert);
     await copyFile(other.key, key);
     vi.advanceTimersByTime(60_000);
     expect([told, changes]).toEqual([["certificates.refused", "certificates.renewed"], 1]);
     expect(source?.current).not.toEqual(first);
+    expect(stateNow?.()).toEqual({ failing: false, expiresAtMs: await expiryIn(other.cert) });
   } finally {
     vi.useRealTimers();
   }

@@ -258,6 +258,25 @@ describe("a secret", () => {
     expect(line).not.toContain("hunter2");
   });
 
+  test.for([
+    ["http://ann:hunter2@collector:3000/x?y", "http://ann:***@collector:3000/x?y"],
+    ["http://:hunter2@collector", "http://:***@collector"],
+    ["http://ann:hunter2,@hunter2@collector:3000", "http://ann:***@collector:3000"],
+    ["http://ann@collector:3000", "http://ann@collector:3000"],
+    ["https://collector.example:3000/a:b@c", "https://collector.example:3000/a:b@c"],
+  ] as const)("in an address that is no secret itself, %s, is shown as ***", ([value, text]) => {
+    expect(shown({ MILLRACE_COLLECTOR_URL: value })).toMatchObject({ collectorUrl: text });
+  });
+
+  test.for(["ann:hunter2@host", "ftp://ann:hunter2@host"])(
+    "in %j, which stops the start, is not told",
+    (value) => {
+      const [line] = faultsOf({ MILLRACE_COLLECTOR_URL: value });
+      expect(line).toContain("MILLRACE_COLLECTOR_URL is ");
+      expect(line).toContain("ann:***@host");
+    },
+  );
+
   test("whose file cannot be read stops the start, with the variable and the reason", () => {
     const path = join(folder, "none");
     expect(faultsOf({ MILLRACE_WRITE_KEY_HASHES_FILE: path })).toEqual([

@@ -52,6 +52,8 @@ export const thresholds = {
   observationAgeSeconds: 120,
   sweepAgeSeconds: 3600 * 2,
   compactionLagSeconds: 900,
+  /** Until a certificate expires: cert-manager renews one that lives for 90 days at 30. */
+  certificateSeconds: 14 * 24 * 3600,
   /** Starts of one process in half an hour, beyond the first. */
   restarts: 3,
 } as const;

@@ -1,5 +1,6 @@
 import { stringify } from "yaml";
 import type { RuleGroup } from "./rule.ts";
+import { fileGroups } from "./rules-files.ts";
 import { objectiveGroups } from "./rules-objectives.ts";
 import { operatorGroups } from "./rules-operator.ts";
 import { processGroups } from "./rules-processes.ts";
@@ -12,6 +13,7 @@ export const ruleGroups: readonly RuleGroup[] = [
   ...objectiveGroups,
   ...queueGroups,
   ...processGroups,
+  ...fileGroups,
   ...operatorGroups,
 ];
 

@@ -3,9 +3,11 @@ import { ClusterError, type Notice } from "../cluster.ts";
 import { API_VERSION, GROUP, KIND, type QueueScaler } from "../queue-scaler.ts";
 import type { Requests } from "./requests.ts";
 
+type Named = Pick<QueueScaler, "metadata">;
+
 /** Events about scalers: https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/ */
 export interface Events {
-  announce(scaler: QueueScaler, notice: Notice): Promise<void>;
+  announce(scaler: Named, notice: Notice): Promise<void>;
 }
 
 /** A notice that comes again within this time after the last one continues its series, as in client-go. */
@@ -28,7 +30,7 @@ export function openEvents(requests: Requests, identity: string): Events {
   const group = "events.k8s.io";
   const pathIn = (namespace: string) => `/apis/${group}/v1/namespaces/${namespace}/events`;
 
-  const create = async ({ metadata }: QueueScaler, notice: Notice): Promise<string> => {
+  const create = async ({ metadata }: Named, notice: Notice): Promise<string> => {
     const { namespace, name, uid } = metadata;
     const event = `${name.slice(0, 200)}.${randomUUID().slice(0, 13)}`;
     await requests.ask({
@@ -53,7 +55,7 @@ export function openEvents(requests: Requests, identity: string): Events {
     return event;
   };
 
-  const begin = async (key: string, scaler: QueueScaler, notice: Notice): Promise<void> => {
+  const begin = async (key: string, scaler: Named, notice: Notice): Promise<void> => {
     const name = create(scaler, notice);
     known.delete(key);
     known.set(key, { lastMs: performance.now(), count: 1, name });

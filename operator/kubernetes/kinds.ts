@@ -1,5 +1,6 @@
 import type { Rival, Target, TargetRef } from "../cluster.ts";
-import type { QueueScaler } from "../queue-scaler.ts";
+import type { BrokenScaler, QueueScaler } from "../queue-scaler.ts";
+import { readScaler } from "../read-scaler.ts";
 import type { Held } from "./shelf.ts";
 import type { ApiObject } from "./watch.ts";
 
@@ -8,7 +9,7 @@ export const FIELD_MANAGER = "millrace-operator";
 
 /** What is kept of each object that is watched. A large one, of which little is kept, is thus soon forgotten. */
 export interface HeldScaler extends Held {
-  readonly scaler: QueueScaler;
+  readonly scaler: QueueScaler | BrokenScaler;
 }
 export interface HeldTarget extends Held {
   readonly target: Target;
@@ -18,15 +19,15 @@ export interface HeldRival extends Held {
 }
 
 export function keepScaler(object: ApiObject): HeldScaler {
-  const { metadata, spec, status } = object as unknown as QueueScaler;
+  const { metadata, spec, status } = object as unknown as {
+    readonly metadata: QueueScaler["metadata"];
+    readonly spec?: unknown;
+    readonly status?: unknown;
+  };
   const { name, namespace, uid, generation, creationTimestamp } = metadata;
   return {
     resourceVersion: object.metadata.resourceVersion,
-    scaler: {
-      metadata: { name, namespace, uid, generation, creationTimestamp },
-      spec,
-      ...(status === undefined ? {} : { status }),
-    },
+    scaler: readScaler({ metadata: { name, namespace, uid, generation, creationTimestamp }, spec, status }),
   };
 }
 

@@ -42,8 +42,8 @@ export function openScales(requests: Requests): Scales {
     const { group, path } = groupOf(apiVersion);
     const question: Question = { verb: "get", group, resource: "apis", path };
     const resources = requests
-      .ask<{ readonly resources: readonly ApiResource[] }>(question)
-      .then((list) => list.resources)
+      .ask<{ readonly resources?: readonly ApiResource[] }>(question)
+      .then((list) => list.resources ?? [])
       .catch((error: unknown) => {
         if (error instanceof ClusterError && error.fault === "NoSuchKind") return [];
         groups.delete(apiVersion);

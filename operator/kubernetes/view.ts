@@ -1,5 +1,5 @@
 import type { ObjectName, Rival, Target, TargetRef } from "../cluster.ts";
-import { GROUP, PLURAL, type QueueScaler, VERSION } from "../queue-scaler.ts";
+import { type BrokenScaler, GROUP, PLURAL, type QueueScaler, VERSION } from "../queue-scaler.ts";
 import type { Emit } from "../../src/signals.ts";
 import {
   type HeldRival,
@@ -47,7 +47,8 @@ export class View {
     const tell = (namespace: string, ref: TargetRef | undefined): void => {
       if (ref === undefined) return;
       for (const { scaler } of this.scalers.in(namespace)) {
-        if (isSameTarget(scaler.spec.scaleTargetRef, ref)) changed({ namespace, name: scaler.metadata.name });
+        if (!("spec" in scaler) || !isSameTarget(scaler.spec.scaleTargetRef, ref)) continue;
+        changed({ namespace, name: scaler.metadata.name });
       }
     };
     const { requests, namespaces, emit } = this.#settings;
@@ -84,7 +85,7 @@ export class View {
     return this.#watches.map(({ fault }) => fault).find((fault) => fault !== undefined);
   }
 
-  scaler({ namespace, name }: ObjectName): QueueScaler | undefined {
+  scaler({ namespace, name }: ObjectName): QueueScaler | BrokenScaler | undefined {
     return this.scalers.get(namespace, name)?.scaler;
   }
 

@@ -59,7 +59,8 @@ export async function lookAt(
   census: Census,
   wanted: ReadonlyMap<string, Wanted>,
 ): Promise<Omit<Look, "atMs">> {
-  const single = wanted.size <= MOST_SINGLE && wanted.size * LISTED_FOR_ONE <= census.queues;
+  const few = wanted.size <= MOST_SINGLE && wanted.size * LISTED_FOR_ONE <= census.queues;
+  const single = few && Array.from(wanted.values()).every(hasPath);
   const ask = single ? askSingly : askForList;
   const { rows, faults } = await ask(looking, wanted, census.statistics ? "statistics" : "length");
   if (census.statistics) await addLengths(looking, rows, silentOf(rows, wanted), ask);
@@ -98,6 +99,9 @@ const askSingly: Ask = async ({ management, url, deadline, username }, wanted, f
   }
   return { rows, faults };
 };
+
+/** Whether a queue can be asked for by itself: in a URL these names would lead elsewhere, also where they are encoded. */
+const hasPath = ({ vhost, name }: Wanted): boolean => ![vhost, name].some((one) => /^\.{1,2}$/.test(one));
 
 const singleQuestion = ({ vhost, name }: Wanted, form: Form): Question => ({
   verb: "get",

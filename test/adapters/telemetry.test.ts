@@ -5,6 +5,7 @@ import { createPrometheus } from "../../src/adapters/telemetry/prometheus.ts";
 import type { Backlog } from "../../src/ports/broker.ts";
 import type { Signals } from "../../src/signals.ts";
 import { samplesIn } from "../bench/operator-metrics.ts";
+import { decidedOf } from "../operator/decided.ts";
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -46,6 +47,26 @@ describe("the metrics of a process", () => {
     const prometheus = createPrometheus(settings);
     expect(await valuesOf(prometheus, "process_resident_memory_bytes")).toEqual([expect.any(Number)]);
     expect(await valuesOf(prometheus, "nodejs_eventloop_lag_p99_seconds")).toEqual([expect.any(Number)]);
+  });
+
+  test("tell of files whether they fail now, and of a certificate when it expires, where there is one", async () => {
+    const prometheus = createPrometheus(settings);
+    expect((await prometheus.metrics()).text).not.toContain("millrace_file_failing");
+    let server = { failing: false, expiresAtMs: 5000 as number | undefined };
+    prometheus.emit("file.watched", { file: "server", state: () => server });
+    prometheus.emit("file.watched", {
+      file: "keys",
+      state: () => ({ failing: true, expiresAtMs: undefined }),
+    });
+    const [expiry, failing] = ["millrace_certificate_expiry_timestamp_seconds", "millrace_file_failing"];
+    expect(await valuesOf(prometheus, failing, { file: "server" })).toEqual([0]);
+    expect(await valuesOf(prometheus, failing, { file: "keys" })).toEqual([1]);
+    expect(await valuesOf(prometheus, expiry)).toEqual([5]);
+    server = { failing: true, expiresAtMs: 7000 };
+    expect(await valuesOf(prometheus, failing, { file: "server" })).toEqual([1]);
+    expect(await valuesOf(prometheus, expiry, { certificate: "server" })).toEqual([7]);
+    server = { failing: false, expiresAtMs: undefined };
+    expect(await valuesOf(prometheus, expiry)).toEqual([]);
   });
 
   test.for([
@@ -203,23 +224,8 @@ describe("the broker", () => {
 });
 
 describe("a QueueScaler", () => {
-  const decided: Signals["scaler.decided"] = {
-    namespace: "shop",
-    scaler: "mails",
-    reason: "Stream",
-    message: "one is enough",
-    brokerReachable: true,
-    observationAgeSeconds: 1,
-    backlog: 5,
-    estimates: { arrivalsPerSecond: 1, messagesPerSecondPerReplica: 2, waitSeconds: 3 },
-    replicas: { desired: 2, current: 1, ready: 1 },
-    limited: false,
-    bottleneck: false,
-    objectiveSeconds: 30,
-    bounds: { min: 0, max: 9 },
-    conditions: { Ready: true, DeadLetters: false },
-  };
-  const of = { namespace: "shop", scaler: "mails" };
+  const decided = decidedOf({ reason: "Stream" });
+  const of = { namespace: "shop", scaler: "mailer" };
 
   test("has every reason at zero from its first pass, its bounds and its objective", async () => {
     const metrics = createOperatorMetrics("1.2.3", ["Stream", "Idle"]);
@@ -233,6 +239,16 @@ describe("a QueueScaler", () => {
     expect(await valuesOf(metrics, "millrace_scaler_replica_changes_total", of)).toEqual([0, 0]);
     expect(await valuesOf(metrics, "millrace_scaler_max_replicas", of)).toEqual([9]);
     expect(await valuesOf(metrics, "millrace_scaler_objective_seconds", of)).toEqual([30]);
+  });
+
+  test("has no bounds and no objective while its spec cannot be followed", async () => {
+    const metrics = createOperatorMetrics("1.2.3", []);
+    metrics.emit("scaler.decided", decided);
+    const broken = { objectiveSeconds: undefined, bounds: { min: undefined, max: undefined } };
+    metrics.emit("scaler.decided", { ...decided, ...broken });
+    for (const name of ["objective_seconds", "min_replicas", "max_replicas"]) {
+      expect(await valuesOf(metrics, `millrace_scaler_${name}`, of)).toEqual([]);
+    }
   });
 
   test("has its conditions, without those that became unknown", async () => {
@@ -253,6 +269,6 @@ describe("a QueueScaler", () => {
     metrics.emit("replicas.changed", { ...of, target: "x", from: 1, to: 2, reason: "Stream", message: "" });
     metrics.emit("scaler.forgotten", of);
     const { text } = await metrics.metrics();
-    expect(samplesIn(text).filter(({ labels }) => labels["scaler"] === "mails")).toEqual([]);
+    expect(samplesIn(text).filter(({ labels }) => labels["scaler"] === "mailer")).toEqual([]);
   });
 });

@@ -1,8 +1,11 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { openKeyFile } from "../../src/adapters/embedded/key-file.ts";
 import { newKey } from "../../src/commands/key.ts";
-import { startStandalone } from "../flow/standalone.ts";
+import type { Access } from "../../src/domain/key.ts";
+import { openBroker, rubbish } from "../commands/work-off.ts";
+import { type Standalone, startStandalone } from "../flow/standalone.ts";
 import { runSchemathesis } from "./schemathesis.ts";
 
 export interface ApiFuzzOptions {
@@ -21,34 +24,21 @@ export interface ApiFuzzResult {
 
 const config = join(import.meta.dirname, "schemathesis.toml");
 
-/** Sends what the descriptions allow and what they do not to both APIs of a standalone: without keys, and with them. */
-export async function fuzzApi({
-  examples,
-  seed,
-  phases,
-  tell,
-}: ApiFuzzOptions): Promise<readonly ApiFuzzResult[]> {
+/**
+ * Sends what the descriptions allow and what they do not to both APIs of a standalone: where nothing asks for a key, where
+ * hashes do, and where a file of keys does, with each kind of key and without one.
+ */
+export async function fuzzApi(options: ApiFuzzOptions): Promise<readonly ApiFuzzResult[]> {
   const folder = await mkdtemp(join(tmpdir(), "millrace-fuzz-"));
   const results: ApiFuzzResult[] = [];
   try {
-    for (const { keys, environment, headers } of keyCases()) {
-      await using millrace = await startStandalone({ environment, readyTimeoutMs: 50_000 });
-      for (const [api, url] of [
-        ["collector", millrace.collectorUrl],
-        ["query", millrace.queryUrl],
-      ] as const) {
-        const what = `${api}, ${keys}`;
-        tell(`\n== ${what}\n`);
-        const words = ["--config-file", config, "run", `${url}/openapi.json`, "--seed", String(seed)];
-        words.push("--phases", phases.join());
-        words.push("--max-examples", String(examples), ...headers.flatMap((header) => ["-H", header]));
-        const { passed, output } = await runSchemathesis(words, { folder, tell });
-        const ended = await Promise.race([millrace.exited, Promise.resolve()]);
-        const log = failuresIn(millrace.log());
-        if (ended !== undefined) tell(`the process ended: ${JSON.stringify(ended)}\n`);
-        if (log !== "") tell(`the log of the process tells of defects:\n${log}\n`);
-        results.push({ what, passed: passed && ended === undefined && log === "", output: output + log });
-      }
+    for (const { environment, runs } of await keyCases(folder)) {
+      await using millrace = await startStandalone({ environment, readyTimeoutMs: 180_000 });
+      await using broker = openBroker(millrace.dataDir);
+      // So that there are dead letters to list.
+      for (const body of ["<b>one</b>", "\u0000two", "\ud83d"])
+        await broker.publish(rubbish("text/csv", body));
+      for (const run of runs) results.push(await fuzzed({ ...options, folder, millrace }, run));
     }
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -56,17 +46,78 @@ export async function fuzzApi({
   return results;
 }
 
-/** With keys, requests bring a good one: what is refused without is a matter of the description's security schemes. */
-function keyCases() {
-  const { key, hash } = newKey();
+interface Run {
+  readonly api: "collector" | "query";
+  readonly keys: string;
+  readonly key?: string | undefined;
+  /** What the key allows. */
+  readonly access: readonly Access[];
+}
+
+async function fuzzed(
+  at: ApiFuzzOptions & { readonly folder: string; readonly millrace: Standalone },
+  { api, keys, key = "", access }: Run,
+): Promise<ApiFuzzResult> {
+  const { millrace, tell } = at;
+  const what = `${api}, ${keys}`;
+  tell(`\n== ${what}\n`);
+  const url = api === "collector" ? millrace.collectorUrl : millrace.queryUrl;
+  const words = ["--config-file", config, "run", `${url}/openapi.json`, "--seed", String(at.seed)];
+  words.push("--phases", at.phases.join(), "--max-examples", String(at.examples));
+  if (key !== "") words.push("-H", `Authorization: Bearer ${key}`);
+  const environment = { MILLRACE_FUZZ_KEY: key, MILLRACE_FUZZ_ACCESS: access.join() };
+  const { passed, output } = await runSchemathesis(words, { folder: at.folder, environment, tell });
+  const ended = await Promise.race([millrace.exited, Promise.resolve()]);
+  const log = failuresIn(millrace.log());
+  if (ended !== undefined) tell(`the process ended: ${JSON.stringify(ended)}\n`);
+  if (log !== "") tell(`the log of the process tells of defects:\n${log}\n`);
+  return { what, passed: passed && ended === undefined && log === "", output: output + log };
+}
+
+/** What each process is started with, and who asks it then. */
+async function keyCases(folder: string) {
+  const hashed = newKey();
+  const keysFile = join(folder, "keys.json");
+  const [writer, reader, admin] = [newKey(), newKey(), newKey()];
+  const createdAt = new Date().toISOString();
+  await openKeyFile(keysFile).change(() => [
+    { name: "writer", hash: writer.hash, access: ["write"], createdAt },
+    { name: "reader", hash: reader.hash, access: ["read"], createdAt },
+    { name: "admin", hash: admin.hash, access: ["admin"], createdAt },
+  ]);
+  // Without a file, a key that may write may replay as well.
+  const byHash = { keys: "with keys", key: hashed.key, access: ["write", "admin"] } as const;
   return [
-    { keys: "without keys", environment: {}, headers: [] },
     {
-      keys: "with keys",
-      environment: { MILLRACE_WRITE_KEY_HASHES: hash },
-      headers: [`Authorization: Bearer ${key}`],
+      environment: {},
+      runs: [
+        { api: "collector", keys: "without keys", access: [] },
+        { api: "query", keys: "without keys", access: [] },
+      ],
     },
-  ] as const;
+    {
+      environment: { MILLRACE_WRITE_KEY_HASHES: hashed.hash },
+      runs: [
+        { api: "collector", ...byHash },
+        { api: "query", ...byHash },
+      ],
+    },
+    {
+      environment: { MILLRACE_KEYS_FILE: keysFile },
+      runs: [
+        { api: "collector", keys: "with a key that may write", key: writer.key, access: ["write"] },
+        { api: "collector", keys: "with a key that may read", key: reader.key, access: ["read"] },
+        { api: "query", keys: "with a key that may read", key: reader.key, access: ["read"] },
+        { api: "query", keys: "with a key of dead letters", key: admin.key, access: ["admin"] },
+        { api: "query", keys: "with a key that may write", key: writer.key, access: ["write"] },
+        { api: "query", keys: "with a key that nobody knows", key: newKey().key, access: [] },
+        { api: "query", keys: "with none of the keys", access: [] },
+      ],
+    },
+  ] as const satisfies readonly {
+    readonly environment: Readonly<Record<string, string>>;
+    readonly runs: readonly Run[];
+  }[];
 }
 
 const failuresIn = (log: string): string =>

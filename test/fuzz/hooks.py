@@ -1,6 +1,8 @@
 """What schemathesis cannot read in the descriptions, each with the reason."""
 
 import json
+import os
+import re
 from datetime import datetime, timezone
 
 import schemathesis
@@ -51,3 +53,50 @@ def at_present(value):
         at_present(value.get("data"))
         if isinstance(value.get("timestamp"), (int, float)):
             value["timestamp"] = min(value["timestamp"], int(datetime.now().timestamp() * 1000))
+
+
+# What the key that is sent allows, and whether anything asks for a key at all: api.ts says so.
+KEY = os.environ.get("MILLRACE_FUZZ_KEY", "")
+ACCESS = os.environ.get("MILLRACE_FUZZ_ACCESS", "").split(",")
+
+# As docs/keys.md has it; the descriptions only say which operations ask for a key.
+NEEDS = (
+    ("/event", "write"),
+    ("/events", "write"),
+    ("/console/event", "write"),
+    ("/metrics/", "read"),
+    ("/accounts", "read"),
+    ("/console/live", "read"),
+    ("/dead-letters", "admin"),
+)
+
+
+def need_of(path):
+    needs = [access for start, access in NEEDS if path == start or path.startswith(start.rstrip("/") + "/")]
+    assert len(needs) == 1, f"hooks.py knows no access that {path} asks for"
+    return needs[0]
+
+
+def expected(case, sent):
+    """The statuses that the key calls for; None where the others of the description count."""
+    if not case.operation.definition.raw.get("security"):
+        return None
+    key = re.fullmatch(r"Bearer +(\S+)", sent or "", re.IGNORECASE)
+    if key is None:
+        return 401
+    if key[1] != KEY or need_of(case.operation.path) not in ACCESS:
+        return 403
+    return None
+
+
+@schemathesis.check
+def key_decides(context, response, case):
+    """Whoever has no key, or not the right one, is told so and nothing else; whoever has it is not."""
+    if response.request.method != case.operation.method.upper():
+        return
+    must = expected(case, response.request.headers.get("Authorization"))
+    status = response.status_code
+    if must is None:
+        assert status not in (401, 403), f"the key allows it, and the answer is {status}"
+    else:
+        assert status == must, f"the key calls for {must}, and the answer is {status}"

@@ -35,12 +35,18 @@ export interface FuzzRun {
 /** Runs `schemathesis` with these words and resolves once it has ended; what it writes is also handed on as it comes. */
 export async function runSchemathesis(
   words: readonly string[],
-  at: { readonly folder: string; readonly tell: (text: string) => void },
+  at: {
+    readonly folder: string;
+    /** Variables that hooks.py reads. */
+    readonly environment: Readonly<Record<string, string>>;
+    readonly tell: (text: string) => void;
+  },
 ): Promise<FuzzRun> {
   const python = await obtainSchemathesis();
   // Started as a module: a script of the environment names the folder in which that was made.
   const all = ["-m", "schemathesis.cli", "--no-color", ...words];
-  const env = { ...process.env, SCHEMATHESIS_HOOKS: join(import.meta.dirname, "hooks.py") };
+  const hooks = join(import.meta.dirname, "hooks.py");
+  const env = { ...process.env, ...at.environment, SCHEMATHESIS_HOOKS: hooks };
   const child = spawn(python, all, { cwd: at.folder, env, stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) {

@@ -1,3 +1,4 @@
+import { fileCases } from "./cases-files.ts";
 import { objectiveCases } from "./cases-objectives.ts";
 import { operatorCases } from "./cases-operator.ts";
 import { processCases } from "./cases-processes.ts";
@@ -29,5 +30,6 @@ export const alertCases: Readonly<Record<string, AlertCases>> = {
   ...objectiveCases,
   ...queueCases,
   ...processCases,
+  ...fileCases,
   ...operatorCases,
 };

@@ -4,6 +4,7 @@ import type { Prometheus } from "../../src/adapters/telemetry/process-metrics.ts
 import { createPrometheus } from "../../src/adapters/telemetry/prometheus.ts";
 import { projectionNames } from "../../src/domain/projection.ts";
 import { asMillraceError } from "../../src/errors.ts";
+import { decidedOf } from "../operator/decided.ts";
 
 /** Metrics as the processes have them, of which a test makes things happen. */
 export interface Expositions {
@@ -24,6 +25,10 @@ export function createExpositions(): Expositions {
     load: () => ({ requests: 1, bytes: 100, bytesLimit: 1000, messages: 1 }),
   });
   standalone.emit("console.opened", { load: () => ({ pages: 1 }) });
+  standalone.emit("file.watched", {
+    file: "server",
+    state: () => ({ failing: false, expiresAtMs: Date.now() + 90 * 86_400_000 }),
+  });
   for (const queue of projectionNames) {
     standalone.emit("worker.opened", {
       queue,
@@ -76,21 +81,10 @@ function happenIn({ emit }: Prometheus): void {
 
 function happenInOperator({ emit }: Prometheus): void {
   const scaler = { namespace: "events", scaler: "orders" };
-  emit("scaler.decided", {
-    ...scaler,
-    reason: "KeepingUp",
-    message: "of the test",
-    brokerReachable: true,
-    observationAgeSeconds: 1,
-    backlog: 5,
-    estimates: { arrivalsPerSecond: 1, messagesPerSecondPerReplica: 2, waitSeconds: 3 },
-    replicas: { desired: 2, current: 1, ready: 1 },
-    limited: true,
-    bottleneck: false,
-    objectiveSeconds: 30,
-    bounds: { min: 0, max: 2 },
-    conditions: { Ready: true, Conflict: false },
-  });
+  emit(
+    "scaler.decided",
+    decidedOf({ ...scaler, limited: true, conditions: { Ready: true, Conflict: false } }),
+  );
   emit("replicas.changed", { ...scaler, target: "orders", from: 0, to: 1, reason: "", message: "" });
   emit("replicas.changed", { ...scaler, target: "orders", from: 1, to: 0, reason: "", message: "" });
   for (const outcome of ["done", "failed"] as const) {

@@ -1,6 +1,7 @@
 import { beforeEach, expect, test } from "vitest";
 import { createDecisions } from "../../operator/decisions.ts";
 import type { Signals } from "../../src/signals.ts";
+import { decidedOf } from "./decided.ts";
 
 let nowMs: number;
 let decisions: ReturnType<typeof createDecisions>;
@@ -10,28 +11,12 @@ beforeEach(() => {
 });
 
 const named = { namespace: "shop", scaler: "mailer" };
-const decided = (more: Partial<Signals["scaler.decided"]> = {}): Signals["scaler.decided"] => ({
-  ...named,
-  reason: "AboveTarget",
-  message: "40 messages wait",
-  brokerReachable: true,
-  observationAgeSeconds: 1,
-  backlog: 40,
-  estimates: { arrivalsPerSecond: 1, messagesPerSecondPerReplica: 1, waitSeconds: 1 },
-  replicas: { desired: 3, current: 2, ready: 2 },
-  limited: false,
-  bottleneck: false,
-  objectiveSeconds: 30,
-  bounds: { min: 0, max: 5 },
-  conditions: {},
-  ...more,
-});
 const change = (to: number): Signals["replicas.changed"] => ({
   ...named,
   target: "Deployment mailer",
   from: to - 1,
   to,
-  reason: "AboveTarget",
+  reason: "Arrivals",
   message: `to ${to}`,
 });
 
@@ -41,12 +26,12 @@ test("before it leads, an operator has decided nothing", () => {
 
 test("the last decision for each scaler is kept, with its time, until the scaler is gone", () => {
   decisions.emit("leader.changed", { leading: true, identity: "a" });
-  decisions.emit("scaler.decided", decided());
+  decisions.emit("scaler.decided", decidedOf());
   nowMs = 2000;
-  decisions.emit("scaler.decided", decided({ reason: "OnTarget", message: "all is well" }));
-  decisions.emit("scaler.decided", decided({ namespace: "other" }));
-  const last = { ...named, atMs: 2000, reason: "OnTarget", message: "all is well", desired: 3, current: 2 };
-  const other = { ...last, namespace: "other", reason: "AboveTarget", message: "40 messages wait" };
+  decisions.emit("scaler.decided", decidedOf({ reason: "Steady", message: "all is well" }));
+  decisions.emit("scaler.decided", decidedOf({ namespace: "other" }));
+  const last = { ...named, atMs: 2000, reason: "Steady", message: "all is well", desired: 3, current: 2 };
+  const other = { ...last, namespace: "other", reason: "Arrivals", message: "40 messages wait" };
   expect(decisions.now()).toEqual({ leading: true, scalers: [last, other], changes: [] });
   decisions.emit("scaler.forgotten", named);
   expect(decisions.now().scalers).toEqual([other]);
@@ -54,7 +39,7 @@ test("the last decision for each scaler is kept, with its time, until the scaler
 
 test("what is not known of a decision is null", () => {
   const replicas = { desired: undefined, current: undefined, ready: undefined };
-  decisions.emit("scaler.decided", decided({ reason: undefined, message: undefined, replicas }));
+  decisions.emit("scaler.decided", decidedOf({ reason: undefined, message: undefined, replicas }));
   expect(decisions.now().scalers).toEqual([
     { ...named, atMs: 1000, reason: "Undecided", message: "", desired: null, current: null },
   ]);
@@ -72,7 +57,7 @@ test("the last fifty changes are kept, newest first", () => {
     atMs: 60,
     from: 59,
     to: 60,
-    reason: "AboveTarget",
+    reason: "Arrivals",
     message: "to 60",
   });
   expect(changes.at(-1)?.to).toBe(11);
@@ -80,7 +65,7 @@ test("the last fifty changes are kept, newest first", () => {
 
 test("an operator that leads no more decides nothing any more", () => {
   decisions.emit("leader.changed", { leading: true, identity: "a" });
-  decisions.emit("scaler.decided", decided());
+  decisions.emit("scaler.decided", decidedOf());
   decisions.emit("leader.changed", { leading: false, identity: "a" });
   expect(decisions.now()).toEqual({ leading: false, scalers: [], changes: [] });
 });

@@ -7,14 +7,14 @@ import {
   type Rival,
   type Target,
 } from "../../operator/cluster.ts";
-import type { QueueScaler } from "../../operator/queue-scaler.ts";
+import type { BrokenScaler, QueueScaler } from "../../operator/queue-scaler.ts";
 import type { QueueScalerStatus } from "../../operator/queue-scaler-status.ts";
 
 const keyOf = ({ namespace, name }: ObjectName): string => `${namespace}/${name}`;
 
 /** A cluster in memory, without anything that runs in it: what is scaled is so at once, and what is refused is so by wish. */
 export class MemoryCluster implements Cluster {
-  readonly #scalers = new Map<string, QueueScaler>();
+  readonly #scalers = new Map<string, QueueScaler | BrokenScaler>();
   readonly targets = new Map<string, Target>();
   readonly secrets = new Map<string, Readonly<Record<string, string>>>();
   readonly rivalsThere: Rival[] = [];
@@ -26,7 +26,7 @@ export class MemoryCluster implements Cluster {
   reports = 0;
   readonly #refusals = new Map<string, ClusterFault>();
 
-  put(scaler: QueueScaler): void {
+  put(scaler: QueueScaler | BrokenScaler): void {
     this.#scalers.set(keyOf(scaler.metadata), scaler);
   }
   remove(name: ObjectName): void {
@@ -43,11 +43,11 @@ export class MemoryCluster implements Cluster {
   }
 
   async watch(): Promise<void> {}
-  scaler(name: ObjectName): QueueScaler | undefined {
+  scaler(name: ObjectName): QueueScaler | BrokenScaler | undefined {
     return this.#scalers.get(keyOf(name));
   }
   scalers(): readonly QueueScaler[] {
-    return Array.from(this.#scalers.values());
+    return Array.from(this.#scalers.values()).flatMap((one) => ("spec" in one ? [one] : []));
   }
   rivals(namespace: string): readonly Rival[] {
     return this.rivalsThere.filter((rival) => rival.namespace === namespace);
@@ -77,13 +77,13 @@ export class MemoryCluster implements Cluster {
     if (secret === undefined) throw new ClusterError("NotFound", `there is no Secret ${name.name}`);
     return secret;
   }
-  async report({ metadata }: QueueScaler, status: QueueScalerStatus): Promise<void> {
+  async report({ metadata }: Pick<QueueScaler, "metadata">, status: QueueScalerStatus): Promise<void> {
     this.#ask("report");
     this.reports++;
     const scaler = this.#scalers.get(keyOf(metadata));
     if (scaler !== undefined) this.put({ ...scaler, status });
   }
-  async announce(_scaler: QueueScaler, notice: Notice): Promise<void> {
+  async announce(_scaler: Pick<QueueScaler, "metadata">, notice: Notice): Promise<void> {
     this.notices.push(notice);
   }
 }

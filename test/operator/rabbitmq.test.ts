@@ -113,6 +113,21 @@ describe("the questions", () => {
     ]);
   });
 
+  test.for([
+    ["..", "/"],
+    [".", "/"],
+    ["a", ".."],
+  ] as const)(
+    "a queue %s of %s, which no URL can name, is looked for in the list, and hinders no other",
+    async ([name, vhost]) => {
+      const there = [queue("b", { messages_ready: 3 }), queue(name, { vhost, messages_ready: 7 })];
+      await using w = await world(broker(there, 2000));
+      expect(figuresIn(await w.read(id(name, vhost)))).toMatchObject({ ready: 7 });
+      expect(figuresIn(await w.read(id("b"), 0))).toMatchObject({ ready: 3 });
+      expect(pathsOf(w).filter((path) => path !== OVERVIEW && path !== LIST)).toEqual([]);
+    },
+  );
+
   test("every request is told of, and none with a secret", async () => {
     await using w = await world(broker([queue("a")]));
     await w.read(id("a"));

@@ -151,9 +151,19 @@ export function eachInANamespace(
   });
 }
 
-/** As it is seen; throws where it is not. */
-export function scalerSeen({ kubernetes }: Watching, namespace: string, name: string): QueueScaler {
+/** As it is seen, where its spec can be followed. */
+export function goodScaler(
+  { kubernetes }: Watching,
+  namespace: string,
+  name: string,
+): QueueScaler | undefined {
   const found = kubernetes.scaler({ namespace, name });
+  return found !== undefined && "spec" in found ? found : undefined;
+}
+
+/** The same; throws where it is not. */
+export function scalerSeen(watching: Watching, namespace: string, name: string): QueueScaler {
+  const found = goodScaler(watching, namespace, name);
   if (found === undefined) throw new Error(`${name} is not seen`);
   return found;
 }

@@ -9,6 +9,7 @@ import {
   scalersOf,
   eachInANamespace,
   merge,
+  goodScaler,
   scalerSeen,
   until,
   type Watching,
@@ -31,8 +32,7 @@ describe.skipIf(missing !== undefined)(`Kubernetes${missing === undefined ? "" :
     () => watched,
   );
 
-  const seen = (name: string): QueueScaler | undefined =>
-    watched.kubernetes.scaler({ namespace: shop, name });
+  const seen = (name: string): QueueScaler | undefined => goodScaler(watched, shop, name);
   const scaler = (name: string): QueueScaler => scalerSeen(watched, shop, name);
   const patch = (path: string, body: object) => merge(api, path, body);
   const changesOf = (name: string): number =>

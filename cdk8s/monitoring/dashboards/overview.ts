@@ -2,7 +2,7 @@ import type { Dashboard } from "@grafana/grafana-foundation-sdk/dashboard";
 import { EventsPerSecond, Number as Plain, Seconds } from "@grafana/grafana-foundation-sdk/units";
 import { dashboardOf } from "../layout.ts";
 import { budgetOf, burns, type Objective, objectives, thresholds } from "../objectives.ts";
-import { graph } from "../panels.ts";
+import { graph, timeline, yesIsBad } from "../panels.ts";
 import { leaderTimeline } from "../process-panels.ts";
 import {
   backlog,
@@ -12,6 +12,7 @@ import {
   failedShare,
   lateShare,
   max,
+  min,
   quantile,
   QUEUE,
   rate,
@@ -223,6 +224,42 @@ const processes = [
       alerts: ["MillraceRestarting"],
     }),
     leaderTimeline("operator"),
+  ],
+  [
+    graph({
+      title: "Certificates: days left",
+      description: "Until each certificate in use expires, of the process where that is soonest.",
+      unit: Plain,
+      queries: [
+        {
+          expr: min(
+            `(${chosen("millrace_certificate_expiry_timestamp_seconds")} - time()) / 86400`,
+            "namespace",
+            "certificate",
+          ),
+          legend: "{{namespace}} {{certificate}}",
+        },
+      ],
+      none: "no certificates",
+      thresholds: ["red", [thresholds.certificateSeconds / 86_400, "green"]],
+      showThresholds: true,
+      alerts: ["MillraceCertificateExpiring"],
+    }),
+    timeline({
+      title: "Files that fail",
+      description:
+        "Whether the file of keys, or the certificates of these connections, cannot be read as they are now. What was read before stays in use.",
+      unit: Plain,
+      queries: [
+        {
+          expr: max(chosen("millrace_file_failing"), "namespace", "file"),
+          legend: "{{namespace}} {{file}}",
+        },
+      ],
+      none: "no such files",
+      words: yesIsBad,
+      alerts: ["MillraceFileFailing"],
+    }),
   ],
 ];
 

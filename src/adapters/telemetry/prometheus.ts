@@ -3,6 +3,7 @@ import type { Backlog } from "../../ports/broker.ts";
 import { backlogMetrics, brokerMetrics } from "./broker-metrics.ts";
 import { collectorMetrics } from "./collector-metrics.ts";
 import { consoleMetrics } from "./console-metrics.ts";
+import { fileMetrics } from "./file-metrics.ts";
 import { type Build, createRegistry, type Prometheus, prometheusOf } from "./process-metrics.ts";
 import { sweeperMetrics } from "./sweeper-metrics.ts";
 import { tracingMetrics } from "./tracing-metrics.ts";
@@ -24,6 +25,7 @@ export function createPrometheus(
     ...collectorMetrics(registry),
     ...brokerMetrics(registry),
     ...consoleMetrics(registry),
+    ...fileMetrics(registry),
     ...workerMetrics(registry, settings.maxWaitSeconds),
     ...sweeperMetrics(registry),
     ...tracingMetrics(registry),
