@@ -216,6 +216,7 @@ describe("every command", () => {
     ["worker", flags],
     ["operator", flags],
     ["config", flags],
+    ["doctor", [...flags, "--json", "--timeout-ms"]],
     ["key", []],
     ["keys create", [...places, "--name", "--access", "--expires-in", "--rate-limit", "--quota"]],
     ["keys list", [...places, "--format"]],
@@ -243,6 +244,7 @@ describe("every command", () => {
     ["dead-letters drop", [...letters, "--yes"]],
     ["backup", [...flags, "--verify"]],
     ["restore", flags],
+    ["erase", [...flags, "--yes", "--json", "--limit"]],
   ];
   let general: Answer;
   let ofLetters: Answer;
