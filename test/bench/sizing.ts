@@ -16,41 +16,65 @@ interface Report {
   readonly what: string;
   readonly figures: readonly Figure[];
 }
-
-async function standaloneReport(options: RoundOptions, progress: Progress): Promise<Report> {
-  const kept = await keptBytes(openEmbeddedKept, progress);
-  const waiting = await waitingBytes(openEmbeddedWaiting, progress);
-  await using subject = await startEmbedded(progress);
-  const work = await atWork(subject, options, progress);
-  return { what: "standalone", figures: [...work, ...kept, ...waiting] };
+interface SizingOptions extends RoundOptions {
+  /** Bytes do not depend on how busy a machine is, and take less time to measure. */
+  readonly only: "bytes" | "work" | undefined;
 }
 
-async function realReport(options: RoundOptions, progress: Progress): Promise<Report> {
+async function standaloneReport(options: SizingOptions, progress: Progress): Promise<Report> {
+  const figures: Figure[] = [];
+  if (options.only !== "work") {
+    figures.push(...(await keptBytes(openEmbeddedKept, progress)));
+    figures.push(...(await waitingBytes(openEmbeddedWaiting, progress)));
+  }
+  if (options.only !== "bytes") {
+    await using subject = await startEmbedded(progress);
+    figures.unshift(...(await atWork(subject, options, progress)));
+  }
+  return { what: "standalone", figures };
+}
+
+async function realReport(options: SizingOptions, progress: Progress): Promise<Report> {
   await using opened = new AsyncDisposableStack();
   progress("starting a broker and a store");
   const broker = opened.use((await namedBroker()) ?? (await startBrokerPart()));
   const store = opened.use((await namedStore()) ?? (await startStorePart()));
-  const what = `${broker.version}, ${store.version}; one process of each role`;
-  const kept = await keptBytes(() => openMongodbKept(store), progress);
-  const folder = await rabbitmqFolder(broker);
-  const waiting =
-    folder === undefined ? [] : await waitingBytes(() => openRabbitmqWaiting(broker, folder), progress);
-  await using subject = await startReal({ broker, store });
-  const work = await atWork(subject, options, progress);
-  return { what, figures: [...work, ...kept, ...waiting] };
+  const figures: Figure[] = [];
+  if (options.only !== "work") {
+    figures.push(...(await keptBytes(() => openMongodbKept(store), progress)));
+    const folder = await rabbitmqFolder(broker);
+    if (folder !== undefined)
+      figures.push(...(await waitingBytes(() => openRabbitmqWaiting(broker, folder), progress)));
+  }
+  if (options.only !== "bytes") {
+    await using subject = await startReal({ broker, store });
+    figures.unshift(...(await atWork(subject, options, progress)));
+  }
+  return { what: `${broker.version}, ${store.version}; one process of each role`, figures };
+}
+
+function optionsOf(
+  words: Readonly<Record<"rounds" | "seconds", string>>,
+  only: string | undefined,
+): SizingOptions {
+  const numbers = { rounds: Number(words.rounds), seconds: Number(words.seconds), restSeconds: 15 };
+  if (!Object.values(numbers).every((value) => value > 0))
+    throw new Error("--rounds and --seconds are numbers above 0");
+  if (only !== undefined && only !== "bytes" && only !== "work") throw new Error("--only is bytes or work");
+  return { ...numbers, only };
 }
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       real: { type: "boolean", default: false },
+      only: { type: "string" },
       rounds: { type: "string", default: "3" },
       seconds: { type: "string", default: "4" },
       json: { type: "boolean", default: false },
     },
   });
-  const options = { rounds: Number(values.rounds), seconds: Number(values.seconds), restSeconds: 15 };
-  if (!Object.values(options).every((value) => value > 0)) throw new Error("options are numbers above 0");
+  const options = optionsOf(values, values.only);
   const begun = Date.now();
   const progress: Progress = (text) => {
     process.stderr.write(`${String(Math.round((Date.now() - begun) / 1000)).padStart(5)} s  ${text}\n`);

@@ -35,7 +35,7 @@ const roles = [
   { name: "query", words: ["query"] },
   { name: "sweeper", words: ["sweeper"] },
 ];
-const READY_MS = 60_000;
+const READY_MS = 300_000;
 /** A process with much to do, on a machine with much to do, may be slow to tell its metrics. */
 const ANSWER_MS = 60_000;
 const POLL_MS = 200;

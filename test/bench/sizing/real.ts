@@ -2,12 +2,18 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { MongoClient } from "mongodb";
+import { systemClock } from "../../../src/adapters/clock.ts";
+import { openMongodbStore } from "../../../src/adapters/mongodb/store.ts";
+import { openRabbitmqBroker } from "../../../src/adapters/rabbitmq/broker.ts";
 import { mongodbStore } from "../../contract/mongodb.ts";
 import { rabbitmqBroker } from "../../contract/rabbitmq.ts";
 import type { BrokerPart, StorePart } from "../../parts/parts.ts";
 import { System } from "../system.ts";
 import type { Subject } from "./at-work.ts";
 import type { KeptBroker, KeptStore } from "./kept.ts";
+
+/** How long a server may take for anything, on a machine that has much else to do. */
+const PATIENCE_MS = 300_000;
 
 /** A process for each role, with the broker and the store. */
 export async function startReal(parts: {
@@ -25,7 +31,8 @@ export async function startReal(parts: {
 
 export async function openMongodbKept({ url }: StorePart): Promise<KeptStore> {
   const world = await mongodbStore(url)();
-  const store = await world.open();
+  const settings = { storePoolSize: 10, storeTimeoutMs: PATIENCE_MS, dedupWindowMs: 86_400_000 };
+  const store = openMongodbStore({ ...settings, storeUrl: world.url }, systemClock);
   await store.ready();
   const client = new MongoClient(world.url);
   return {
@@ -65,7 +72,8 @@ export async function rabbitmqFolder(part: BrokerPart): Promise<string | undefin
 
 export async function openRabbitmqWaiting(part: BrokerPart, folder: string): Promise<KeptBroker> {
   const world = await rabbitmqBroker(part);
-  const broker = await world.open();
+  const settings = { brokerUrl: world.brokerUrl, brokerManagementUrl: part.managementUrl };
+  const broker = openRabbitmqBroker({ ...settings, confirmTimeoutMs: PATIENCE_MS }, systemClock, () => {});
   await broker.ready();
   return {
     broker,
