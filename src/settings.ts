@@ -174,6 +174,11 @@ export const settings = {
     "How long event ids and message ids are remembered, in milliseconds.",
   ),
   keepDays: setting(integer(1, 3650), 30, "Days that are kept as days before they are merged into months."),
+  keepMonths: setting(
+    integer(0, 1200),
+    0,
+    "Months before the running one that are kept; older ones are deleted once all their days are merged. 0 for all of them, for ever.",
+  ),
   sweepIntervalMs: setting(
     integer(100, HOUR_MS),
     10_000,

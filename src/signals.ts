@@ -94,10 +94,13 @@ export interface Signals {
     readonly code: ErrorCode | undefined;
   };
   "store.waiting": { readonly queue: ProjectionName; readonly error: unknown };
+  /** Counts, each of a month and a metric, that are gone for good: of the months before this one. */
+  "months.discarded": { readonly counts: number; readonly before: string };
   "sweep.finished": {
     readonly expired: number;
     readonly forgotten: number;
     readonly merged: number;
+    readonly discarded: number;
     readonly seconds: number;
     /** Age of the oldest change to the distinct names that no total holds yet; 0 where there is none. */
     readonly compactionLagSeconds: number;

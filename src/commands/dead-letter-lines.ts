@@ -81,7 +81,8 @@ export async function repairedLetters(
   if (repairs.size === 0) return { letters: [], faults };
   const letters: DeadLetter[] = [];
   const found = new Set<string>();
-  const named = { ids: new Set(repairs.keys()), queue: undefined, match: undefined, limit: Infinity };
+  const ids = new Set(repairs.keys());
+  const named = { ids, queue: undefined, match: undefined, deadBeforeMs: undefined, limit: Infinity };
   for await (const letter of select(deadLetters, named)) {
     const name = nameOf(letter);
     const repair = repairs.get(name);

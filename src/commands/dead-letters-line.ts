@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import { type About, type AuditAction, audited, type RecordAudit } from "../domain/audit.ts";
+import { DAY_MS } from "../domain/distinct-name.ts";
 import { projectionNames } from "../domain/projection.ts";
 import { MillraceError } from "../errors.ts";
 import type { Broker, DeadLetter } from "../ports/broker.ts";
@@ -36,6 +37,11 @@ export function addDeadLetters(millrace: Command, context: DeadLettersContext): 
       .addOption(new Option("--queue <name>", "only of this queue").choices(projectionNames))
       .option("--match <text>", "only those whose reason or body holds this text")
       .addOption(
+        new Option("--older-than <days>", "only those that have been dead for longer").argParser(
+          context.integerFrom(0),
+        ),
+      )
+      .addOption(
         new Option("--limit <letters>", "at most so many, oldest first")
           .argParser(context.integerFrom(1))
           .default(name === "export" ? undefined : 100),
@@ -71,14 +77,14 @@ export function addDeadLetters(millrace: Command, context: DeadLettersContext): 
         await writeLines(named(letters, about), streams.stdout);
       }),
   );
-  const narrow = "Name them, or narrow all of them down by --queue and --match.";
+  const narrow = "Name them, or narrow all of them down by --queue, --match and --older-than.";
   add("replay", `Puts them back into their queues. ${narrow}`, "[ids...]")
     .option("--yes", "do not ask")
     .addOption(
       new Option(
         "--repaired <file>",
         "those that the lines of `export` in this file name, each with the body and contentType of its line; - for standard input",
-      ).conflicts(["queue", "match", "limit"]),
+      ).conflicts(["queue", "match", "olderThan", "limit"]),
     )
     .option("--force", "with --repaired, also messages that are still not readable")
     .action(async (ids: string[], options, command: Command) => {
@@ -106,7 +112,7 @@ export function addDeadLetters(millrace: Command, context: DeadLettersContext): 
   async function settleSelected(
     action: "replay" | "drop",
     ids: readonly string[],
-    options: Partial<Selection> & Asking,
+    options: Chosen & Asking,
     command: Command,
   ): Promise<void> {
     await using broker = await context.openBroker(command);
@@ -142,7 +148,18 @@ async function* named(letters: AsyncIterable<DeadLetter>, about: About): AsyncGe
   }
 }
 
-function selectionOf(ids: readonly string[], options: Partial<Selection>): Selection {
-  const { queue, match, limit } = options;
-  return { queue, match, limit: limit ?? Number.POSITIVE_INFINITY, ids: new Set(ids) };
+interface Chosen extends Partial<Pick<Selection, "queue" | "match" | "limit">> {
+  /** In days. */
+  readonly olderThan?: number;
+}
+
+function selectionOf(ids: readonly string[], options: Chosen): Selection {
+  const { queue, match, olderThan, limit } = options;
+  return {
+    queue,
+    match,
+    deadBeforeMs: olderThan === undefined ? undefined : Date.now() - olderThan * DAY_MS,
+    limit: limit ?? Number.POSITIVE_INFINITY,
+    ids: new Set(ids),
+  };
 }

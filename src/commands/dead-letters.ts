@@ -4,12 +4,16 @@ import type { DeadLetter, DeadLetters, Replay } from "../ports/broker.ts";
 import { aligned } from "./aligned.ts";
 import { confirmed, type Terminal } from "./confirmed.ts";
 
-/** Which dead letters: of one queue or all, whose reason or body holds `match`, at most `limit`, oldest first. */
+/**
+ * Which dead letters: of one queue or all, whose reason or body holds `match`, dead for
+ * some time, at most `limit`, oldest first.
+ */
 export interface Selection {
   readonly queue: ProjectionName | undefined;
   readonly match: string | undefined;
+  readonly deadBeforeMs: number | undefined;
   readonly limit: number;
-  /** As `list` prints them, `queue:id`; with any, `match` and `queue` narrow these. */
+  /** As `list` prints them, `queue:id`; with any, the others narrow these. */
   readonly ids: ReadonlySet<string>;
 }
 
@@ -31,11 +35,17 @@ function mayHold(name: ProjectionName, { ids, queue }: Selection): boolean {
   return ids.size === 0 || ids.values().some((id) => queueAndId(id)?.queue === name);
 }
 
-function matches(letter: DeadLetter, { ids, match }: Selection): boolean {
+function matches(letter: DeadLetter, { ids, match, deadBeforeMs }: Selection): boolean {
   if (ids.size > 0 && !ids.has(nameOf(letter))) return false;
+  if (deadBeforeMs !== undefined && !diedBefore(letter, deadBeforeMs)) return false;
   if (match === undefined) return true;
   const text = match.toLowerCase();
   return letter.reason.toLowerCase().includes(text) || bodyOf(letter).toLowerCase().includes(text);
+}
+
+/** False where nothing tells when it died, as of what others have put into a queue of dead letters: its time is 0. */
+function diedBefore({ deadAtMs }: DeadLetter, instantMs: number): boolean {
+  return deadAtMs > 0 && deadAtMs < instantMs;
 }
 
 /** What a letter is called on the command line. */

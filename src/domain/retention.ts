@@ -1,4 +1,4 @@
-import { DAY_MS, dayOf } from "./distinct-name.ts";
+import { DAY_MS, dayOf, monthOf } from "./distinct-name.ts";
 
 const HOUR_SECONDS = 3600;
 
@@ -14,4 +14,19 @@ export const UPKEEP_LEASE = "sweeper";
 /** Days before this one are merged into months: those more than `keepDays` days old. */
 export function firstDayKept(nowMs: number, keepDays: number): string {
   return dayOf(nowMs - keepDays * DAY_MS);
+}
+
+/**
+ * Months before this one are discarded: those more than `keepMonths` before the running one, and of these none that has days
+ * which are still kept as days. Undefined where months are kept for ever, which 0 says.
+ */
+export function firstMonthKept(
+  nowMs: number,
+  { keepMonths, keepDays }: { readonly keepMonths: number; readonly keepDays: number },
+): string | undefined {
+  if (keepMonths === 0) return undefined;
+  const now = new Date(nowMs);
+  const first = monthOf(dayOf(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - keepMonths)));
+  const ofDays = monthOf(firstDayKept(nowMs, keepDays));
+  return first < ofDays ? first : ofDays;
 }

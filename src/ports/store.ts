@@ -100,6 +100,11 @@ export interface UpkeepStore {
    * number of callers race or die; may leave some of a great many to the next call.
    */
   mergeMonths(firstDayKept: string, nowMs: number): Promise<number>;
+  /**
+   * Deletes the counts of every month before `firstMonthKept` for good, and no day. Resolves to how many months and metrics.
+   * Exact whatever number of callers race or die, here or in `mergeMonths`; may leave some of a great many to the next call.
+   */
+  discardMonths(firstMonthKept: string, nowMs: number): Promise<number>;
   /** When the oldest change was applied that `mergeMonths` has still to take up; undefined where there is none. */
   unmergedSince(): Promise<number | undefined>;
 }

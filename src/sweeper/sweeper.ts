@@ -1,4 +1,4 @@
-import { firstDayKept, hourWindow, UPKEEP_LEASE } from "../domain/retention.ts";
+import { firstDayKept, firstMonthKept, hourWindow, UPKEEP_LEASE } from "../domain/retention.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { UpkeepStore } from "../ports/store.ts";
 import type { Emit } from "../signals.ts";
@@ -14,6 +14,8 @@ export interface SweeperSettings {
   readonly sweepIntervalMs: number;
   readonly dedupWindowMs: number;
   readonly keepDays: number;
+  /** 0 for all of them. */
+  readonly keepMonths: number;
 }
 
 /** One sweeper at a time, by the lease; it is renewed before each step, so a step must be shorter. */
@@ -39,7 +41,7 @@ export async function runSweeper(
 }
 
 /**
- * One round of expiry and month merge, if no other sweeper holds the lease; cutoffs are taken anew from the clock. Resolves to
+ * One round of expiry, month merge and the end of old months, if no other sweeper holds the lease; cutoffs are taken anew from the clock. Resolves to
  * whether it had the lease. Each step is safe to repeat, so it may be cut short anywhere.
  */
 export async function sweep(
@@ -65,11 +67,19 @@ export async function sweep(
   const merged = (await mine())
     ? await store.mergeMonths(firstDayKept(clock.now(), settings.keepDays), clock.now())
     : 0;
+  const firstMonth = firstMonthKept(clock.now(), settings);
+  const discarded =
+    firstMonth !== undefined && !stop.aborted && (await mine())
+      ? await store.discardMonths(firstMonth, clock.now())
+      : 0;
+  if (firstMonth !== undefined && discarded > 0)
+    emit("months.discarded", { counts: discarded, before: firstMonth });
   const unmergedSinceMs = await store.unmergedSince();
   emit("sweep.finished", {
     expired,
     forgotten,
     merged,
+    discarded,
     seconds: (clock.now() - startedAtMs) / 1000,
     compactionLagSeconds:
       unmergedSinceMs === undefined ? 0 : Math.max(0, clock.now() - unmergedSinceMs) / 1000,

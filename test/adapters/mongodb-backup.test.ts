@@ -140,7 +140,7 @@ describe.skipIf(server === undefined)("a backup of MongoDB", { timeout: 300_000 
       }
     };
     const sweeper = { store: source, clock: systemClock, holder: "a sweeper", emit: () => {} };
-    const every = { sweepIntervalMs: 1, dedupWindowMs: 86_400_000, keepDays: 30 };
+    const every = { sweepIntervalMs: 1, dedupWindowMs: 86_400_000, keepDays: 30, keepMonths: 0 };
     const swept = { rounds: 0 };
     const sweeping = (async () => {
       while (!stop.signal.aborted) {

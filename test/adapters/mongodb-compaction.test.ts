@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { systemClock } from "../../src/adapters/clock.ts";
-import { compact } from "../../src/adapters/mongodb/compaction.ts";
+import { compact, discardMonths } from "../../src/adapters/mongodb/compaction.ts";
 import { Connection, type Runner } from "../../src/adapters/mongodb/connection.ts";
 import { FoldLog } from "../../src/adapters/mongodb/fold-log.ts";
 import { periodCounts } from "../../src/adapters/mongodb/period-counts.ts";
@@ -12,6 +12,8 @@ import { mongodbStore, type MongodbWorld } from "../contract/mongodb.ts";
 const storeAt = inject("store");
 const NOW = Date.parse("2096-11-24T12:00:00Z");
 const FIRST_DAY_KEPT = dayOf(NOW - 30 * DAY_MS);
+/** One of the months that are counted below is older. */
+const FIRST_MONTH_KEPT = "2096-09";
 const all = { from: undefined, to: undefined, page: { limit: 1000, after: undefined } };
 
 /** What a compactor does at one of its operations: how its run ends there, or what it waits for before it goes on. */
@@ -92,6 +94,15 @@ describe.skipIf(storeAt === undefined)("a compactor", () => {
   const compactBy = (fate: Fate) => {
     const runner = new Fated(connection, fate);
     return { runner, done: compact(runner, new FoldLog(runner, systemClock), FIRST_DAY_KEPT, NOW) };
+  };
+  const discardBy = (fate: Fate) => {
+    const runner = new Fated(connection, fate);
+    const log = new FoldLog(runner, systemClock);
+    return { runner, done: discardMonths(runner, log, FIRST_MONTH_KEPT, NOW) };
+  };
+  /** What was applied and is discarded. */
+  const forget = () => {
+    for (const key of applied.keys()) if (key < FIRST_MONTH_KEPT) applied.delete(key);
   };
   const months = async () => {
     const rows = await store.distinctNames({ granularity: "month", ...all });
@@ -185,6 +196,110 @@ describe.skipIf(storeAt === undefined)("a compactor", () => {
       expect(step).toBeGreaterThan(4);
     },
   );
+
+  const kept = (counts: ReadonlyMap<string, number>) =>
+    new Map(Array.from(counts).filter(([key]) => key >= FIRST_MONTH_KEPT));
+  /** All that was there, or all but the months that are discarded: nothing between. */
+  const expectEither = (found: ReadonlyMap<string, number>, before: ReadonlyMap<string, number>) =>
+    expect([before, kept(before)]).toContainEqual(found);
+
+  test.for([
+    ["before", killedBefore],
+    ["after", killedAfter],
+  ] as const)(
+    "that is killed %s any step of discarding months leaves them whole or gone, and the next one finishes",
+    async ([, killed]) => {
+      let step = 0;
+      for (let reached = true; reached; ) {
+        step += 1;
+        await apply();
+        await compactBy(goesOn).done;
+        const before = await months();
+        expect(before.size).toBeGreaterThan(kept(before).size);
+        const { runner, done } = discardBy(killed(step));
+        const outcome = await done.catch((error: unknown) => error);
+        reached = runner.operations >= step && outcome instanceof Killed;
+        expectEither(await months(), before);
+        await discardBy(goesOn).done;
+        forget();
+        await expectFinished();
+      }
+      expect(step).toBeGreaterThan(5);
+    },
+  );
+
+  test("that goes on late from any step of discarding months takes nothing that is kept, and nothing twice", async () => {
+    let step = 0;
+    for (let reached = true; reached; ) {
+      step += 1;
+      await apply();
+      await compactBy(goesOn).done;
+      const asleep = Promise.withResolvers<void>();
+      const woken = Promise.withResolvers<void>();
+      const sleeper = discardBy(async (operation, act) => {
+        if (operation === step) {
+          asleep.resolve();
+          await woken.promise;
+        }
+        return act();
+      });
+      reached = await Promise.race([asleep.promise.then(() => true), sleeper.done.then(() => false)]);
+      await discardBy(goesOn).done;
+      forget();
+      // Of a month that is gone there may be late ones.
+      await apply();
+      await compactBy(goesOn).done;
+      await expectFinished();
+      const before = await months();
+      woken.resolve();
+      await sleeper.done;
+      expectEither(await months(), before);
+      await discardBy(goesOn).done;
+      forget();
+      await expectFinished();
+    }
+    expect(step).toBeGreaterThan(5);
+  });
+
+  test.for(["day", "month"] as const)(
+    "that discards months while a reader of %ss is at any of its steps shows them whole or gone",
+    async (granularity) => {
+      const filter = { granularity, ...all };
+      let step = 0;
+      for (let reached = true; reached; ) {
+        step += 1;
+        await apply();
+        await compactBy(goesOn).done;
+        const before = await store.distinctNames(filter);
+        const reader = new Fated(connection, async (operation, act) => {
+          if (operation === step) await discardBy(goesOn).done;
+          return act();
+        });
+        const read = await periodCounts(reader, new FoldLog(reader, systemClock), filter);
+        expect([before, before.filter(({ period }) => period >= FIRST_MONTH_KEPT)]).toContainEqual(read);
+        reached = reader.operations >= step;
+        await discardBy(goesOn).done;
+        forget();
+      }
+      expect(step).toBeGreaterThan(4);
+    },
+  );
+
+  test("that discards months is as good as eight of them at once, beside those that merge", async () => {
+    for (let round = 0; round < 5; round += 1) {
+      await apply();
+      await compactBy(goesOn).done;
+      const discarded = await Promise.all(
+        Array.from({ length: 8 }, async (_, i) => {
+          if (i % 2 === 0) await compactBy(goesOn).done;
+          return discardBy(goesOn).done;
+        }),
+      );
+      expect(discarded.reduce((sum, counts) => sum + counts)).toBe(1);
+      forget();
+      await expectFinished();
+    }
+  });
 
   test("leaves no change open, of which the oldest is told before", async () => {
     await apply();

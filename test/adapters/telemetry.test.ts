@@ -177,6 +177,7 @@ describe("a sweep", () => {
         expired: 1,
         forgotten: 2,
         merged: 0,
+        discarded: 5,
         seconds: 1,
         compactionLagSeconds,
       });
@@ -186,6 +187,7 @@ describe("a sweep", () => {
       begunSeconds,
     );
     expect(await valuesOf(prometheus, "millrace_swept_rows_total", { kind: "forgotten" })).toEqual([4]);
+    expect(await valuesOf(prometheus, "millrace_swept_rows_total", { kind: "discarded" })).toEqual([10]);
   });
 });
 

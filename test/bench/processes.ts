@@ -12,12 +12,13 @@ export const BARE = "bare fastify";
 /** A bare server in a process of its own. */
 export interface Bare extends Disposable {
   readonly url: string;
+  readonly pid: number;
 }
 
-export async function startBare(): Promise<Bare> {
-  const child = start("bare.ts");
-  const { url } = await firstMessage<{ url: string }>(child, "bare.ts");
-  return { url, [Symbol.dispose]: () => child.kill() };
+export async function startBare(file: "bare.ts" | "bare-http.ts" = "bare.ts"): Promise<Bare> {
+  const child = start(file);
+  const { url } = await firstMessage<{ url: string }>(child, file);
+  return { url, pid: child.pid ?? 0, [Symbol.dispose]: () => child.kill() };
 }
 
 /** Runs one load in a process of its own, so that server and generator never share an event loop. */

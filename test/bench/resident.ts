@@ -16,6 +16,16 @@ export async function residentBytes(pid: number): Promise<number | undefined> {
   }
 }
 
+/** Bytes of memory that processes have in RAM, with their parts of what they share; 0 but on Linux. */
+export async function sharedOutBytes(pids: readonly number[]): Promise<number> {
+  const sizes = pids.map(async (pid) => {
+    // A process may have ended since it was listed.
+    const rollup = await readFile(`/proc/${pid}/smaps_rollup`, "utf8").catch(() => "");
+    return Number(/^Pss:\s+(\d+) kB$/m.exec(rollup)?.[1] ?? 0) * 1024;
+  });
+  return (await Promise.all(sizes)).reduce((sum, bytes) => sum + bytes, 0);
+}
+
 /** Samples until disposed. */
 export function watchResident(pid: number): { peakBytes(): number } & Disposable {
   let peak = 0;

@@ -35,7 +35,7 @@ const roles = [
   { name: "query", words: ["query"] },
   { name: "sweeper", words: ["sweeper"] },
 ];
-const READY_MS = 60_000;
+const READY_MS = 300_000;
 /** A process with much to do, on a machine with much to do, may be slow to tell its metrics. */
 const ANSWER_MS = 60_000;
 const POLL_MS = 200;
@@ -128,12 +128,14 @@ export class System implements AsyncDisposable {
 
   /** Time on a core so far, in seconds, by process; nothing of a part that this run has not started. */
   cpu(): Readonly<Record<string, number>> {
+    return Object.fromEntries(Object.entries(this.pids()).map(([name, pids]) => [name, cpuSeconds(pids)]));
+  }
+
+  /** Of those that run now, by process; none of a part that this run has not started. */
+  pids(): Readonly<Record<string, readonly number[]>> {
     const { broker, store } = this.#parts;
-    const own = Array.from(this.#processes, ([name, { pid }]) => [
-      name,
-      cpuSeconds(pid === undefined ? [] : [pid]),
-    ]);
-    return { broker: cpuSeconds(broker.pids), store: cpuSeconds(store.pids), ...Object.fromEntries(own) };
+    const own = Array.from(this.#processes, ([name, { pid }]) => [name, pid === undefined ? [] : [pid]]);
+    return { broker: broker.pids, store: store.pids, ...Object.fromEntries(own) };
   }
 
   /** Resolves once the workers have applied all that was accepted. Not for one that was purged: it never will. */

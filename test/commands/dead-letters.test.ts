@@ -2,6 +2,7 @@ import { randomUUIDv7 } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { systemClock } from "../../src/adapters/clock.ts";
 import { openEmbeddedStore } from "../../src/adapters/embedded/store.ts";
@@ -75,6 +76,28 @@ describe("the dead-letters command", () => {
     expect(await list("hourlyLog:2", "accountName:1", "--match", "csv")).toEqual(["accountName:1"]);
     const none = await deadLetters("list", "--match", "nothing of the kind");
     expect(none).toEqual({ code: 0, stdout: "no dead letters\n", stderr: "" });
+  });
+
+  test("--older-than leaves out what has not been dead for so long, and drop spares it", async () => {
+    const [first, , third] = await list();
+    // Two of the four have died three days ago, by the broker's own file.
+    {
+      using file = new DatabaseSync(join(dataDir, "broker.sqlite"));
+      const age = file.prepare("UPDATE dead_letter SET dead_at = dead_at - 3 * 86400000 WHERE seq = 1");
+      expect(age.run().changes).toBe(2);
+      // Of one nobody knows when.
+      file.exec("UPDATE dead_letter SET dead_at = 0 WHERE seq = 2 AND queue = 0");
+    }
+    expect(await list("--older-than", "3")).toEqual([first, third]);
+    expect(await list("--older-than", "4")).toEqual([]);
+    expect(await list("--older-than", "2", "--queue", "hourlyLog")).toEqual(["hourlyLog:1"]);
+    const dropped = await deadLetters("drop", "--older-than", "2", "--yes");
+    expect(dropped).toMatchObject({ code: 0, stdout: "drop: 2 of 2\n" });
+    expect(await list()).toEqual(["accountName:2", "hourlyLog:2"]);
+    const wrong = await deadLetters("drop", "--older-than", "a month", "--yes");
+    expect(wrong.code).not.toBe(0);
+    expect(wrong.stderr).toContain("--older-than");
+    expect(await list()).toHaveLength(2);
   });
 
   test("show prints a letter whole", async () => {

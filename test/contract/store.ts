@@ -1,7 +1,8 @@
+import * as fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { AcceptedEvent } from "../../src/domain/envelope.ts";
 import { accountName } from "../../src/domain/account-name.ts";
-import { distinctName } from "../../src/domain/distinct-name.ts";
+import { distinctName, monthOf } from "../../src/domain/distinct-name.ts";
 import { hourlyLog } from "../../src/domain/hourly-log.ts";
 import { hourWindow } from "../../src/domain/retention.ts";
 import type { Store } from "../../src/ports/store.ts";
@@ -290,6 +291,112 @@ export function storeContract(name: string, make: (() => Promise<StoreWorld>) | 
       expect(await store.distinctNames({ ...byMonth, from: "2096-11", to: "2096-11" })).toEqual([
         { period: "2096-11", metric: "reads", count: 24 },
       ]);
+    });
+
+    test("months before the first that is kept are discarded, with nothing else, and late ones again", async () => {
+      const count = (messageId: string, metric: string, daysAgo: number) =>
+        store.apply(
+          distinctName.fold({ id: messageId, events: [event("ann", metric, 1, NOW - daysAgo * DAY)] }),
+          NOW,
+        );
+      // Of 2096-11 and 2096-10 as days, of 2096-10, 2096-09 and 2095-11 as months.
+      for (const [i, daysAgo] of [0, 30, 31, 60, 365].entries()) await count(`m${i}`, "reads", daysAgo);
+      await count("writes", "writes", 365);
+      expect(await store.discardMonths("2096-10", NOW)).toBe(0);
+      await store.mergeMonths("2096-10-25", NOW);
+      const raced = await Promise.all([
+        store.discardMonths("2096-10", NOW),
+        store.discardMonths("2096-10", NOW),
+      ]);
+      expect(raced.toSorted((a, b) => a - b)).toEqual([0, 3]);
+      await reopen();
+      const left = [
+        { period: "2096-10", metric: "reads", count: 2 },
+        { period: "2096-11", metric: "reads", count: 1 },
+      ];
+      expect(await store.distinctNames(byMonth)).toEqual(left);
+      expect((await store.distinctNames(byDay)).map(({ period }) => period)).toEqual([
+        "2096-10-25",
+        "2096-11-24",
+      ]);
+      // A redelivery of what has gone with its month counts nothing; an event that comes late is there until it goes, too.
+      await count("m4", "reads", 365);
+      await count("late", "reads", 365);
+      await store.mergeMonths("2096-10-25", NOW);
+      expect(await store.distinctNames({ ...byMonth, to: "2096-09" })).toEqual([
+        { period: "2095-11", metric: "reads", count: 1 },
+      ]);
+      expect(await store.discardMonths("2096-10", NOW)).toBe(1);
+      expect(await store.discardMonths("2096-10", NOW)).toBe(0);
+      expect(await store.distinctNames(byMonth)).toEqual(left);
+      // What is forgotten of them later changes nothing either.
+      await store.expireMarks(NOW + 1, 1000);
+      expect(await store.distinctNames(byMonth)).toEqual(left);
+    });
+
+    test("days and months are what was counted, merged and discarded, in whatever order", async () => {
+      const daysAgo = fc.integer({ min: 0, max: 400 });
+      const step = fc.record({
+        kind: fc.constantFrom(
+          "count" as const,
+          "count" as const,
+          "count" as const,
+          "merge" as const,
+          "discard" as const,
+        ),
+        metric: fc.constantFrom("r", "w"),
+        daysAgo,
+      });
+      // The store is one for all runs, and so is what it must hold.
+      const days = new Map<string, number>();
+      const months = new Map<string, number>();
+      const add = (to: Map<string, number>, key: string, count: number) =>
+        void to.set(key, (to.get(key) ?? 0) + count);
+      const take = (from: Map<string, number>, before: string) => {
+        const taken = Array.from(from).filter(([key]) => key < before);
+        for (const [key] of taken) from.delete(key);
+        return taken;
+      };
+      let messages = 0;
+      /** Does it in both, and answers how many counts each says that it has moved. */
+      const both = async (kind: "count" | "merge" | "discard", metric: string, day: string) => {
+        if (kind === "count") {
+          messages += 1;
+          const counts = [{ day, metric, count: messages }];
+          await store.apply({ projection: "distinctName", messageId: `m${messages}`, counts }, NOW);
+          add(days, `${day} ${metric}`, messages);
+          return { told: 0, expected: 0 };
+        }
+        if (kind === "discard") {
+          const expected = take(months, monthOf(day)).length;
+          return { told: await store.discardMonths(monthOf(day), NOW), expected };
+        }
+        const merged = take(days, day);
+        for (const [key, count] of merged) add(months, monthKey(key), count);
+        return { told: await store.mergeMonths(day, NOW), expected: merged.length };
+      };
+      const monthKey = (key: string): string => `${monthOf(key.slice(0, 10))}${key.slice(10)}`;
+      const shown = async (filter: typeof byDay | typeof byMonth) =>
+        new Map(
+          (await store.distinctNames(filter)).map(({ period, metric, count }) => [
+            `${period} ${metric}`,
+            count,
+          ]),
+        );
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 8 }), async (steps) => {
+          for (const { kind, metric, daysAgo: ago } of steps) {
+            const day = new Date(NOW - ago * DAY).toISOString().slice(0, 10);
+            const { told, expected } = await both(kind, metric, day);
+            expect(told).toBe(expected);
+          }
+          expect(await shown(byDay)).toEqual(days);
+          const byMonths = new Map(months);
+          for (const [key, count] of days) add(byMonths, monthKey(key), count);
+          expect(await shown(byMonth)).toEqual(byMonths);
+        }),
+        { numRuns: 12, endOnFailure: true },
+      );
     });
 
     test("a lease has one holder at a time, who may renew it and give it back", async () => {

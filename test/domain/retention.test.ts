@@ -1,6 +1,7 @@
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { dayOf, monthOf } from "../../src/domain/distinct-name.ts";
-import { firstDayKept, hourWindow } from "../../src/domain/retention.ts";
+import { firstDayKept, firstMonthKept, hourWindow } from "../../src/domain/retention.ts";
 
 const NOON_SECOND = Date.UTC(2026, 10, 24, 12) / 1000;
 
@@ -51,6 +52,47 @@ test.each([
   ["2026-11-24T12:00:00.000Z", 3650, "2016-11-26"],
 ])("at %s, with days kept for %d, the first day kept is %s", (now, keepDays, day) => {
   expect(firstDayKept(Date.parse(now), keepDays)).toBe(day);
+});
+
+test.each([
+  ["2026-11-24T12:00:00.000Z", 12, 30, "2025-11"],
+  ["2026-11-01T00:00:00.000Z", 1, 30, "2026-10"],
+  ["2026-10-31T23:59:59.999Z", 1, 30, "2026-09"],
+  ["2026-01-31T12:00:00.000Z", 1, 1, "2025-12"],
+  ["2024-02-29T12:00:00.000Z", 12, 30, "2023-02"],
+  ["2026-03-31T12:00:00.000Z", 1, 1, "2026-02"],
+  ["2026-11-24T12:00:00.000Z", 1200, 30, "1926-11"],
+  // Days that are still kept as days keep their month.
+  ["2026-11-24T12:00:00.000Z", 1, 90, "2026-08"],
+  ["2026-11-24T12:00:00.000Z", 12, 3650, "2016-11"],
+])(
+  "at %s, with months kept for %d and days for %d, the first month kept is %s",
+  (now, keepMonths, keepDays, month) => {
+    expect(firstMonthKept(Date.parse(now), { keepMonths, keepDays })).toBe(month);
+  },
+);
+
+test("months that are kept for ever have no first one", () => {
+  expect(firstMonthKept(NOON_SECOND * 1000, { keepMonths: 0, keepDays: 30 })).toBeUndefined();
+});
+
+test("no month goes that has a day which is kept, nor one of the last so many, nor comes back as time goes on", () => {
+  const instant = fc.integer({ min: Date.UTC(2000, 0), max: Date.UTC(2400, 0) });
+  const kept = fc.record({
+    keepMonths: fc.integer({ min: 1, max: 1200 }),
+    keepDays: fc.integer({ min: 1, max: 3650 }),
+  });
+  fc.assert(
+    fc.property(instant, kept, fc.nat(40 * 366 * 86_400_000), (nowMs, settings, laterMs) => {
+      const first = firstMonthKept(nowMs, settings) ?? "";
+      expect(first <= monthOf(firstDayKept(nowMs, settings.keepDays))).toBe(true);
+      const [year = 0, month = 0] = first.split("-").map(Number);
+      const now = new Date(nowMs);
+      const since = (now.getUTCFullYear() - year) * 12 + now.getUTCMonth() + 1 - month;
+      expect(since).toBeGreaterThanOrEqual(settings.keepMonths);
+      expect((firstMonthKept(nowMs + laterMs, settings) ?? "") >= first).toBe(true);
+    }),
+  );
 });
 
 test.each([

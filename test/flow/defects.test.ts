@@ -154,7 +154,7 @@ describe("defects of the original system", () => {
       const emit: Emit = (name, fact) => {
         if (name === "sweep.finished" && "expired" in fact) swept.push(fact.expired);
       };
-      const cutoffs = { sweepIntervalMs: 1000, dedupWindowMs: DAY, keepDays: 30 };
+      const cutoffs = { sweepIntervalMs: 1000, dedupWindowMs: DAY, keepDays: 30, keepMonths: 0 };
       const sweeper = { store, clock, holder: "a", emit };
       for (let hour = 0; hour < 3; hour += 1) {
         nowMs = start + hour * HOUR;

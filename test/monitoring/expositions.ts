@@ -75,7 +75,8 @@ function happenIn({ emit }: Prometheus): void {
     emit("duplicates.skipped", { queue, events: 1 });
     emit("settlement.waiting", { queue, error });
   }
-  emit("sweep.finished", { expired: 1, forgotten: 1, merged: 1, seconds: 0.1, compactionLagSeconds: 5 });
+  const removed = { expired: 1, forgotten: 1, merged: 1, discarded: 1 };
+  emit("sweep.finished", { ...removed, seconds: 0.1, compactionLagSeconds: 5 });
   emit("sweep.failed", { error });
 }
 

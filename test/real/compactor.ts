@@ -1,6 +1,6 @@
 import { systemClock } from "../../src/adapters/clock.ts";
 import { openMongodbStore } from "../../src/adapters/mongodb/store.ts";
-import { firstDayKept } from "../../src/domain/retention.ts";
+import { firstDayKept, firstMonthKept } from "../../src/domain/retention.ts";
 
 /** What a compactor tells: that it goes to work, for the first time, or what went wrong. */
 export type Told = { readonly kind: "works" } | { readonly kind: "failed"; readonly reason: string };
@@ -29,6 +29,8 @@ tell({ kind: "works" });
 for (;;) {
   try {
     await store.mergeMonths(firstDayKept(nowMs, 30), nowMs);
+    const firstMonth = firstMonthKept(nowMs, { keepMonths: 3, keepDays: 30 });
+    if (firstMonth !== undefined) await store.discardMonths(firstMonth, nowMs);
     await store.expireMarks(nowMs - dedupWindowMs, 1000);
   } catch (error) {
     tell({ kind: "failed", reason: String(error) });

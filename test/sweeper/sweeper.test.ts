@@ -15,7 +15,12 @@ const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 /** How long a lease is held that is not renewed. */
 const LEASE = 10_000;
-const settings: SweeperSettings = { sweepIntervalMs: 10_000, dedupWindowMs: DAY, keepDays: 30 };
+const settings: SweeperSettings = {
+  sweepIntervalMs: 10_000,
+  dedupWindowMs: DAY,
+  keepDays: 30,
+  keepMonths: 0,
+};
 /** Wakes a sweeper from its pause, whatever part of it chance has added. */
 const PAUSE = 12_500;
 
@@ -74,7 +79,12 @@ function sweeperOf(holder: string, upkeep: UpkeepStore = store) {
   const all = <K extends SignalName>(name: K) =>
     told.filter((one) => one.name === name).map((one) => one.fact as Signals[K]);
   const go = new AbortController().signal;
-  return { parts, all, sweep: (stop: AbortSignal = go) => sweep(parts, settings, stop) };
+  return {
+    parts,
+    all,
+    sweep: (stop: AbortSignal = go, changed: Partial<SweeperSettings> = {}) =>
+      sweep(parts, { ...settings, ...changed }, stop),
+  };
 }
 
 /** The store, but for the methods given. */
@@ -84,6 +94,7 @@ const storeWith = (changed: Partial<UpkeepStore>): UpkeepStore => ({
   expireHourlyLog: (...args) => store.expireHourlyLog(...args),
   expireMarks: (...args) => store.expireMarks(...args),
   mergeMonths: (...args) => store.mergeMonths(...args),
+  discardMonths: (...args) => store.discardMonths(...args),
   unmergedSince: () => store.unmergedSince(),
   ...changed,
 });
@@ -163,6 +174,39 @@ describe("a sweep", () => {
       "2026-11 reads 1",
     ]);
     expect(sweeper.all("sweep.finished").map(({ merged }) => merged)).toEqual([4, 2, 0]);
+  });
+
+  test("discards the months beyond those that are kept, as they become it, and tells how many", async () => {
+    await countDays(
+      event(Date.parse("2026-08-31T23:59:59.999Z")),
+      event(Date.parse("2026-09-01T00:00:00Z")),
+      event(Date.parse("2026-09-30T00:00:00Z"), "bob", "writes"),
+      event(Date.parse("2026-10-31T00:00:00Z")),
+      event(NOW),
+    );
+    const sweeper = sweeperOf("a");
+    const go = new AbortController().signal;
+    await sweeper.sweep();
+    expect(sweeper.all("months.discarded")).toEqual([]);
+    await sweeper.sweep(go, { keepMonths: 2 });
+    expect(await periods("month")).toEqual([
+      "2026-09 reads 1",
+      "2026-09 writes 1",
+      "2026-10 reads 1",
+      "2026-11 reads 1",
+    ]);
+    await sweeper.sweep(go, { keepMonths: 2 });
+    // Into the next month, in which September is one too many.
+    clock.advance(7 * DAY);
+    await sweeper.sweep(go, { keepMonths: 2 });
+    // October is beyond one month, but has a day that is still kept as a day.
+    await sweeper.sweep(go, { keepMonths: 1, keepDays: 60 });
+    expect(await periods("month")).toEqual(["2026-10 reads 1", "2026-11 reads 1"]);
+    expect(sweeper.all("months.discarded")).toEqual([
+      { counts: 1, before: "2026-09" },
+      { counts: 2, before: "2026-10" },
+    ]);
+    expect(sweeper.all("sweep.finished").map(({ discarded }) => discarded)).toEqual([0, 1, 0, 2, 0]);
   });
 
   test("cut short by stop ends early, and the next sweep does the rest", async () => {

@@ -142,7 +142,8 @@ const sweeps = [
     }),
     graph({
       title: "Rows removed",
-      description: "Rows in a second that sweeps removed: expired, forgotten ids, and merged counts.",
+      description:
+        "Rows in a second that sweeps removed: expired, forgotten ids, merged counts, and discarded months.",
       unit: RowsPerSecond,
       queries: [{ expr: sum(rate("millrace_swept_rows_total"), "kind"), legend: "{{kind}}" }],
       shape: "stacked",

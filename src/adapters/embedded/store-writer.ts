@@ -48,7 +48,7 @@ function prepareAll(database: DatabaseSync) {
   WHERE length(period) = 10 AND period < ? GROUP BY 1, 2
   ON CONFLICT DO UPDATE SET count = count + excluded.count`),
     dropDays: prepare("DELETE FROM distinct_name WHERE length(period) = 10 AND period < ?"),
-
+    dropMonths: prepare("DELETE FROM distinct_name WHERE length(period) = 7 AND period < ?"),
     expireClaims: expire("claim"),
     expireApplied: expire("applied"),
   };
@@ -119,6 +119,10 @@ export class StoreWriter {
   mergeMonths(firstDayKept: string): number {
     this.#sql.mergeDays.run(firstDayKept);
     return Number(this.#sql.dropDays.run(firstDayKept).changes);
+  }
+
+  discardMonths(firstMonthKept: string): number {
+    return Number(this.#sql.dropMonths.run(firstMonthKept).changes);
   }
 
   ready(): void {}

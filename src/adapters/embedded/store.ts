@@ -28,6 +28,7 @@ export async function openEmbeddedStore(dataDir: string): Promise<Store> {
     expireHourlyLog: (upToSecond, limit) => writer.call("expireHourlyLog", upToSecond, limit),
     expireMarks: (beforeMs, limit) => writer.call("expireMarks", beforeMs, limit),
     mergeMonths: (firstDayKept) => writer.call("mergeMonths", firstDayKept),
+    discardMonths: (firstMonthKept) => writer.call("discardMonths", firstMonthKept),
     // Each change is in its day as soon as it is applied.
     unmergedSince: async () => undefined,
     ready: async () => void (await Promise.all([writer.call("ready"), reader.call("ready")])),

@@ -7,14 +7,15 @@ import type { FoldContent, FoldLog } from "./fold-log.ts";
 /** Bounds of one fold. A reader that meets a new fold starts over, so they are few and large. */
 const MAX_PARTS = 2000;
 const MAX_BYTES = 4 * 1024 * 1024;
-const MAX_DAYS = 2000;
-/** Time after which a call goes on to its next task or ends, in milliseconds; the sweeper's lease is longer than both. */
+const MAX_TOTALS = 2000;
+/** Time after which a call goes on to its next task or ends, in milliseconds; the sweeper's lease is longer than the first two. */
 const PARTS_MS = 4000;
 const MONTHS_MS = 2000;
+const DISCARD_MS = 2000;
 
-/** A fold to come, and how many days it moves to months. */
+/** A fold to come, and how many totals it empties. */
 interface Plan extends FoldContent {
-  readonly days: number;
+  readonly emptied: number;
 }
 
 /**
@@ -31,6 +32,20 @@ export async function compact(
   return foldWhile(log, () => oldDays(runner, firstDayKept), MONTHS_MS, nowMs);
 }
 
+/**
+ * Folds that take from every month before `firstMonthKept` all that it has. What is left of it, an empty total, goes once no
+ * fold that it has taken can be applied again, as that of a day that was merged: see expiry.ts. Resolves to how many months
+ * and metrics this call has emptied.
+ */
+export function discardMonths(
+  runner: Runner,
+  log: FoldLog,
+  firstMonthKept: string,
+  nowMs: number,
+): Promise<number> {
+  return foldWhile(log, () => oldMonths(runner, firstMonthKept), DISCARD_MS, nowMs);
+}
+
 /** Adds fold after fold until nothing is left to plan, or the time is up. */
 async function foldWhile(
   log: FoldLog,
@@ -39,19 +54,19 @@ async function foldWhile(
   nowMs: number,
 ): Promise<number> {
   const endAt = performance.now() + forMs;
-  let days = 0;
+  let emptied = 0;
   do {
     const previous = await log.latest();
     await log.finish(previous);
     // Read only now: it is exact as long as no other fold comes in between, and then ours is refused.
     const planned = await plan();
-    if (planned === undefined) return days;
+    if (planned === undefined) return emptied;
     const added = await log.add(previous, planned, nowMs);
     if (added === undefined) continue;
     await log.finish(added);
-    days += planned.days;
+    emptied += planned.emptied;
   } while (performance.now() < endAt);
-  return days;
+  return emptied;
 }
 
 /** When the oldest part was inserted that no fold has counted. */
@@ -80,24 +95,40 @@ async function openParts(runner: Runner): Promise<Plan | undefined> {
   const counts = Array.from(parts.values()).flatMap((rows) =>
     rows.map(({ day, metric, count }) => ({ period: day, metric, count })),
   );
-  return { rows: summed(counts), parts: Array.from(parts.keys()), days: 0 };
+  return { rows: summed(counts), parts: Array.from(parts.keys()), emptied: 0 };
 }
 
 async function oldDays(runner: Runner, firstDayKept: string): Promise<Plan | undefined> {
-  const days = await runner.run(({ total }) =>
-    total
-      .find(
-        { _id: { $gte: "day ", $lt: `day ${firstDayKept}` }, count: { $ne: 0 } },
-        { ...runner.bound, sort: { _id: 1 }, limit: MAX_DAYS, batchSize: MAX_DAYS + 1 },
-      )
-      .toArray(),
-  );
+  const days = await totalsBefore(runner, "day", firstDayKept);
   if (days.length === 0) return undefined;
   const moves = days.flatMap(({ period, metric, count }) => [
     { period, metric, count: -count },
     { period: monthOf(period), metric, count },
   ]);
-  return { rows: summed(moves), parts: [], days: days.length };
+  return { rows: summed(moves), parts: [], emptied: days.length };
+}
+
+async function oldMonths(runner: Runner, firstMonthKept: string): Promise<Plan | undefined> {
+  const months = await totalsBefore(runner, "month", firstMonthKept);
+  if (months.length === 0) return undefined;
+  const rows = months.map(({ period, metric, count }) => ({ period, metric, count: -count }));
+  return { rows, parts: [], emptied: months.length };
+}
+
+/** The first totals of a granularity, those that have something. */
+function totalsBefore(
+  runner: Runner,
+  kind: "day" | "month",
+  period: string,
+): Promise<readonly PeriodCount[]> {
+  return runner.run(({ total }) =>
+    total
+      .find(
+        { _id: { $gte: `${kind} `, $lt: `${kind} ${period}` }, count: { $ne: 0 } },
+        { ...runner.bound, sort: { _id: 1 }, limit: MAX_TOTALS, batchSize: MAX_TOTALS + 1 },
+      )
+      .toArray(),
+  );
 }
 
 function summed(counts: readonly PeriodCount[]): readonly PeriodCount[] {

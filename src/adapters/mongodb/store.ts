@@ -4,7 +4,7 @@ import type { Clock } from "../../ports/clock.ts";
 import type { Store } from "../../ports/store.ts";
 import { account, accounts, sightingsIn } from "./account-name.ts";
 import { claimsIn } from "./claim.ts";
-import { compact, oldestOpenPart } from "./compaction.ts";
+import { compact, discardMonths, oldestOpenPart } from "./compaction.ts";
 import { Connection, type ConnectionSettings } from "./connection.ts";
 import { dayCountsIn } from "./distinct-name.ts";
 import { expireHourlyLog, expireMarks } from "./expiry.ts";
@@ -54,6 +54,8 @@ export function openMongodbStore(settings: MongodbStoreSettings, clock: Clock): 
     expireMarks: (beforeMs, limit) =>
       calls.run(() => expireMarks(connection, log, { beforeMs, windowMs: settings.dedupWindowMs }, limit)),
     mergeMonths: (firstDayKept, nowMs) => calls.run(() => compact(connection, log, firstDayKept, nowMs)),
+    discardMonths: (firstMonthKept, nowMs) =>
+      calls.run(() => discardMonths(connection, log, firstMonthKept, nowMs)),
     unmergedSince: () => calls.run(() => oldestOpenPart(connection)),
     ready: () =>
       calls.run(async () => {

@@ -14,11 +14,11 @@ export function sweeperMetrics(registry: Registry): Subscribers {
   for (const outcome of ["finished", "failed"]) sweeps.inc({ outcome }, 0);
   const swept = new Counter({
     name: "millrace_swept_rows_total",
-    help: "Rows removed by sweeps, by kind: expired, forgotten or merged.",
+    help: "Rows removed by sweeps, by kind: expired, forgotten, merged or discarded.",
     labelNames: ["kind"],
     registers,
   });
-  for (const kind of ["expired", "forgotten", "merged"]) swept.inc({ kind }, 0);
+  for (const kind of ["expired", "forgotten", "merged", "discarded"]) swept.inc({ kind }, 0);
   const sweepSeconds = new Histogram({
     name: "millrace_sweep_duration_seconds",
     help: "Time that a finished sweep took.",
@@ -40,9 +40,10 @@ export function sweeperMetrics(registry: Registry): Subscribers {
     }),
   });
   return {
-    "sweep.finished": ({ expired, forgotten, merged, seconds, compactionLagSeconds }) => {
+    "sweep.finished": ({ expired, forgotten, merged, discarded, seconds, compactionLagSeconds }) => {
       sweeps.inc({ outcome: "finished" });
-      for (const [kind, rows] of Object.entries({ expired, forgotten, merged })) swept.inc({ kind }, rows);
+      for (const [kind, rows] of Object.entries({ expired, forgotten, merged, discarded }))
+        swept.inc({ kind }, rows);
       sweepSeconds.observe(seconds);
       gauges ??= made();
       gauges.last.setToCurrentTime();
