@@ -66,6 +66,12 @@ export interface ProbeDocument {
   readonly at: number;
 }
 
+export interface ErasureDocument {
+  readonly _id: "accounts";
+  /** Grows with each erasure: see ports/store.ts. */
+  readonly number: number;
+}
+
 export interface Collections {
   readonly accountName: Collection<AccountDocument>;
   readonly claim: Collection<ClaimDocument>;
@@ -75,6 +81,7 @@ export interface Collections {
   readonly total: Collection<TotalDocument>;
   readonly fold: Collection<FoldDocument>;
   readonly probe: Collection<ProbeDocument>;
+  readonly erasure: Collection<ErasureDocument>;
 }
 
 interface Index {
@@ -104,6 +111,7 @@ const schema: { readonly [name: string]: readonly Index[] } = {
   "distinctName.total": [{ name: "spent", key: { upTo: 1 }, partialFilterExpression: { count: 0 } }],
   "distinctName.fold": [],
   probe: [],
+  erasure: [],
 };
 
 export function collectionsOf(database: Db): Collections {
@@ -116,6 +124,7 @@ export function collectionsOf(database: Db): Collections {
     total: database.collection("distinctName.total"),
     fold: database.collection("distinctName.fold"),
     probe: database.collection("probe"),
+    erasure: database.collection("erasure"),
   };
 }
 
