@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, test, vi } from "vitest";
 import { systemClock } from "../../src/adapters/clock.ts";
 import { openRabbitmqBroker } from "../../src/adapters/rabbitmq/broker.ts";
 import { formsOf } from "../../src/domain/erasure.ts";
@@ -60,7 +60,10 @@ describe.skipIf(inject("ownPartsMissing") !== undefined)(
       });
       opened.defer(async () => void (await one.stop()));
       logs.push(() => one.log());
-      await expect.poll(() => one.unready(), poll).toBeUndefined();
+      await vi.waitFor(async () => {
+        const reason = await one.unready();
+        if (reason !== undefined) throw new Error(reason);
+      }, poll);
       return one;
     }
     const startWorkers = () => Promise.all(projectionNames.map((name) => start(["worker", name])));

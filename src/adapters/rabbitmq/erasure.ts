@@ -60,7 +60,7 @@ export function openRabbitmqErasure(settings: RabbitmqErasureSettings, clock: Cl
         const control = await connection.channel();
         await assertNoConsumer(control, clock, waitMs);
         await assertNoRetry(control, clock, RETRIES_MS);
-        const rewriting: Rewriting = { username, isBegun, erased: { ...nothingErased }, begun: 0 };
+        const rewriting: Rewriting = { username, isBegun, erased: { ...nothingErased }, begun: new Set() };
         const rotations = await Promise.all(
           projectionNames.map(async (queue) => {
             const channel = await connection.channel();
@@ -77,7 +77,7 @@ export function openRabbitmqErasure(settings: RabbitmqErasureSettings, clock: Cl
         await assertNoRetry(control, clock, 0);
         for (const rotation of rotations.flat()) others += await rotation.runReturned();
         holding = rotations.flat().flatMap(({ holds, name }) => (holds ? [`the queue ${name}`] : []));
-        return { erased: rewriting.erased, inHand: rewriting.begun + others };
+        return { erased: rewriting.erased, inHand: rewriting.begun.size + others };
       } catch (error) {
         throw unavailable(error);
       } finally {

@@ -14,8 +14,8 @@ export interface Rewriting {
   readonly username: string;
   readonly isBegun: IsBegun;
   readonly erased: Record<keyof Erased, number>;
-  /** Messages that must be applied as they are. */
-  begun: number;
+  /** Queues and ids of messages that must be applied as they are. */
+  readonly begun: Set<string>;
 }
 export interface RotationParts {
   readonly channel: Channel;
@@ -135,7 +135,7 @@ export class Rotation {
     }
     const { taken, left } = without;
     if (await isBegun(queue, { id: message.id, events: taken + left })) {
-      rewriting.begun += 1;
+      rewriting.begun.add(`${this.name} ${message.id}`);
       return message;
     }
     erased.events += taken;
