@@ -53,16 +53,23 @@ export async function openRestoreTarget(config: Config): Promise<RestoreTarget> 
   return openMongodbRestore(withCertificates(config), systemClock);
 }
 
-/** @throws MillraceError INVALID_SETTING for a broker or a store in which it could erase a part alone. */
+/** @throws MillraceError INVALID_SETTING where the one is embedded and the other is not: it would erase a part alone. */
 export async function openErasure(config: Config): Promise<Erasure> {
-  for (const [variable, url] of [
-    ["MILLRACE_BROKER_URL", config.brokerUrl],
-    ["MILLRACE_STORE_URL", config.storeUrl],
-  ] as const) {
-    if (url === "embedded:") continue;
-    const detail = `${variable} is not 'embedded:'; erase works on the embedded broker and store alone, and has done nothing`;
+  const { brokerUrl, storeUrl, dataDir } = config;
+  if ((brokerUrl === "embedded:") !== (storeUrl === "embedded:")) {
+    const variable = brokerUrl === "embedded:" ? "MILLRACE_BROKER_URL" : "MILLRACE_STORE_URL";
+    const detail = `${variable} is 'embedded:' and the other is not; erase works where both are embedded, or none is, and has done nothing`;
     throw new MillraceError("INVALID_SETTING", detail);
   }
-  const { openEmbeddedErasure } = await import("./adapters/embedded/erasure.ts");
-  return openEmbeddedErasure(config.dataDir, systemClock);
+  if (brokerUrl === "embedded:") {
+    const { openEmbeddedErasure } = await import("./adapters/embedded/erasure.ts");
+    return openEmbeddedErasure(dataDir, systemClock);
+  }
+  const { openMongodbErasure } = await import("./adapters/mongodb/erasure.ts");
+  const { openRabbitmqErasure } = await import("./adapters/rabbitmq/erasure.ts");
+  const { erasureOf } = await import("./commands/erasure-of.ts");
+  // First, as it refuses a URL that cannot be read.
+  const views = openMongodbErasure(withCertificates(config), systemClock);
+  const certificates = certificateReader(config, "broker");
+  return erasureOf(openRabbitmqErasure({ ...config, certificates }, systemClock), views);
 }

@@ -19,8 +19,12 @@ export interface EraseReport {
   readonly complete: boolean;
   /** Deliveries that were still in the hands of workers at the end. */
   readonly inHand: number;
-  /** Files in which the bytes of the name are all the same. */
-  readonly files: readonly string[];
+  /** Files, or queues and collections, that hold the name all the same. */
+  readonly holding: readonly string[];
+  /** What it means that there are none. */
+  readonly proof: string;
+  /** What was not in the command's power, in sentences. */
+  readonly left: readonly string[];
 }
 
 /** Longest wait of a round for the deliveries in hand, and of the files for those who read them, in milliseconds. */
@@ -50,13 +54,13 @@ export async function erase(
       await sleep(FORGETTING_MS);
       continue;
     }
-    await erasure.purge(WAIT_MS);
-    const files = await erasure.filesHolding(formsOf(username));
-    return { erased, rounds, complete, inHand: round.inHand, files };
+    const left = await erasure.purge(WAIT_MS);
+    const holding = await erasure.holding(formsOf(username));
+    return { erased, rounds, complete, inHand: round.inHand, holding, proof: erasure.proof, left };
   }
 }
 
-export const isProven = ({ complete, files }: EraseReport): boolean => complete && files.length === 0;
+export const isProven = ({ complete, holding }: EraseReport): boolean => complete && holding.length === 0;
 
 const words: Readonly<Record<keyof Erased, string>> = {
   accounts: "accounts",
@@ -69,17 +73,18 @@ const words: Readonly<Record<keyof Erased, string>> = {
 
 /** Never tells the name: what a command prints is kept in logs. */
 export function eraseText(report: EraseReport): string {
-  const { erased, rounds, complete, inHand, files } = report;
+  const { erased, rounds, complete, inHand, holding } = report;
   const lines = [`erased in ${rounds} ${rounds === 1 ? "round" : "rounds"}:`];
   lines.push(aligned(erasedKinds.map((kind) => [String(erased[kind]), words[kind]])));
   if (!complete) {
-    const why = inHand > 0 ? `${inHand} deliveries are still in the hands of workers` : "more has come in";
+    const why = inHand > 0 ? `${inHand} deliveries are still in the hands of others` : "more has come in";
     lines.push(`not complete: ${why}. Run it again.`);
   }
-  for (const file of files)
+  for (const place of holding)
     lines.push(
-      `${file} holds the bytes of the name: as part of a longer text, or of an event that came since`,
+      `${place} holds the bytes of the name: as part of a longer text, or of an event that came since`,
     );
-  if (isProven(report)) lines.push("no file of the data folder holds the name");
+  if (isProven(report)) lines.push(report.proof);
+  lines.push(...report.left);
   return lines.join("\n");
 }

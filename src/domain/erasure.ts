@@ -3,6 +3,9 @@ import { decodeMessage, encodeRows, type Envelope, type Message, rowsOf } from "
 /** Within so long a worker has forgotten what it knew of the names of before an erasure, in milliseconds. */
 export const FORGOTTEN_WITHIN_MS = 1000;
 
+/** Stands for a dead letter's reason that quoted the name. */
+export const ERASED_REASON = "its reason held a name that has been erased";
+
 /** What an erasure takes away, and is counted by. */
 export const erasedKinds = [
   "accounts",

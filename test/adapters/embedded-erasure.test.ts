@@ -72,7 +72,7 @@ test("of messages that wait the events of the user are taken out, and those of o
     plain("m3", JSON.stringify({ ...event(NAME, "plain"), id: "e", atMs: 1, timestamp: NOW })),
   );
   const report = await eraseName();
-  expect(report).toMatchObject({ complete: true, inHand: 0, files: [], rounds: 2 });
+  expect(report).toMatchObject({ complete: true, inHand: 0, holding: [], rounds: 2 });
   expect(report.erased).toMatchObject({ events: 6, deadLetters: 0, unreadable: 0 });
   await Promise.all([
     work(broker, store, "accountName", 4),
@@ -112,7 +112,7 @@ test("a delivery in the hands of a worker is waited for, and what it has written
   expect(ended).toBe(false);
   await delivery.settle({ kind: "ack" } satisfies Outcome);
   const report = await erasing;
-  expect(report).toMatchObject({ complete: true, inHand: 0, files: [] });
+  expect(report).toMatchObject({ complete: true, inHand: 0, holding: [] });
   expect(report.erased).toMatchObject({ hourlyRows: 1, events: 1 });
   stop.abort();
   await consumed;
@@ -142,7 +142,7 @@ test("dead letters lose the user's events; those with nothing left go, and so do
   await workOff(broker, refusing, letters, ["hourlyLog"]);
   expect(await broker.backlog("hourlyLog")).toMatchObject({ deadLetters: 4 });
   const report = await eraseName();
-  expect(report).toMatchObject({ complete: true, files: [] });
+  expect(report).toMatchObject({ complete: true, holding: [] });
   const left = await Array.fromAsync(broker.deadLetters.list("hourlyLog"));
   expect(left.map(({ message }) => message.id)).toEqual(["m1", letters[3]?.id]);
   expect(left[0]?.reason).toBe("its reason held a name that has been erased");
@@ -162,10 +162,10 @@ test("an event id that holds the name is still counted once, also by another mes
   // It is of another user: what waits is as it was, and the file that has it is told.
   const first = await eraseName();
   expect(first.erased).toMatchObject({ claims: 2 });
-  expect(first).toMatchObject({ complete: true, files: [join(dataDir, "broker.sqlite")] });
+  expect(first).toMatchObject({ complete: true, holding: [join(dataDir, "broker.sqlite")] });
   await work(broker, store, "accountName", 1);
   const report = await eraseName();
-  expect(report).toMatchObject({ complete: true, files: [] });
+  expect(report).toMatchObject({ complete: true, holding: [] });
   expect(report.erased).toMatchObject({ claims: 0, accounts: 0 });
   await broker.publish(messageOf("m2", event("ann", "reads", id), event("ann", "reads", "id:other")));
   await work(broker, store, "hourlyLog", 1);
@@ -207,5 +207,5 @@ test("one who reads a file all the while keeps its pages from being taken away, 
     );
   }
   await erasure.purge(0);
-  expect(await erasure.filesHolding([NAME])).toEqual([]);
+  expect(await erasure.holding([NAME])).toEqual([]);
 });

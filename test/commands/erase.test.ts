@@ -50,7 +50,15 @@ test("a user who is not there is found in no file, which is proof as well", asyn
   await count("ann");
   const { code, stdout } = await millrace("erase", NAME, "--yes", "--json", "--data-dir", dataDir);
   const erased = { accounts: 0, hourlyRows: 0, claims: 0, events: 0, deadLetters: 0, unreadable: 0 };
-  expect(JSON.parse(stdout)).toEqual({ erased, rounds: 1, complete: true, inHand: 0, files: [] });
+  expect(JSON.parse(stdout)).toEqual({
+    erased,
+    rounds: 1,
+    complete: true,
+    inHand: 0,
+    holding: [],
+    proof: "no file of the data folder holds the name",
+    left: [],
+  });
   expect(code).toBe(0);
 });
 
@@ -71,18 +79,21 @@ test("without --yes and a terminal to ask on nothing is erased", async () => {
 });
 
 test.for([
-  ["MILLRACE_BROKER_URL", "amqp://127.0.0.1:1"],
-  ["MILLRACE_STORE_URL", "mongodb://127.0.0.1:1/x"],
-] as const)("with a %s of another kind it does nothing, rather than a part", async ([variable, url]) => {
-  await count(NAME);
-  const words = [millraceBin, "erase", NAME, "--yes", "--data-dir", dataDir];
-  let said = "";
-  const keep = (text: string) => void (said += text);
-  const child = startChild(words, { env: childEnvironment({ [variable]: url }), cwd: dataDir, keep });
-  expect(await child.exited).toEqual({ code: 1, signal: null });
-  expect(said).toContain(`${variable} is not 'embedded:'`);
-  expect(await accounts()).toEqual([NAME]);
-});
+  ["MILLRACE_BROKER_URL", "amqp://127.0.0.1:1", "MILLRACE_STORE_URL"],
+  ["MILLRACE_STORE_URL", "mongodb://127.0.0.1:1/x", "MILLRACE_BROKER_URL"],
+] as const)(
+  "with a %s beside an embedded other it does nothing, rather than a part",
+  async ([variable, url, embedded]) => {
+    await count(NAME);
+    const words = [millraceBin, "erase", NAME, "--yes", "--data-dir", dataDir];
+    let said = "";
+    const keep = (text: string) => void (said += text);
+    const child = startChild(words, { env: childEnvironment({ [variable]: url }), cwd: dataDir, keep });
+    expect(await child.exited).toEqual({ code: 1, signal: null });
+    expect(said).toContain(`${embedded} is 'embedded:' and the other is not`);
+    expect(await accounts()).toEqual([NAME]);
+  },
+);
 
 test("a folder without a store, and a name that no event may have, are refused", async () => {
   expect(await millrace("erase", NAME, "--yes", "--data-dir", dataDir)).toMatchObject({

@@ -141,7 +141,7 @@ test("a user who is erased under load, the erasure killed once and run again, is
   const { code, stdout, stderr, audit } = await erasing;
   clearInterval(surging);
   const report = JSON.parse(stdout);
-  expect(report).toMatchObject({ complete: true, inHand: 0, files: [] });
+  expect(report).toMatchObject({ complete: true, inHand: 0, holding: [] });
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   // There was load all the while.
   expect(traffic.ledger.acknowledged).toBeGreaterThan(acknowledged);

@@ -2,7 +2,14 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { Message } from "../../domain/envelope.ts";
-import { type Erased, formsOf, holdsName, nothingErased, withoutUser } from "../../domain/erasure.ts";
+import {
+  ERASED_REASON,
+  type Erased,
+  formsOf,
+  holdsName,
+  nothingErased,
+  withoutUser,
+} from "../../domain/erasure.ts";
 import { projectionNames } from "../../domain/projection.ts";
 
 /** A delivery of a message that has been rewritten, as it was then: a worker may have the message of before. */
@@ -16,7 +23,6 @@ type Row = Readonly<Record<string, unknown>>;
 
 /** Messages are read so many at a time: one may have megabytes. */
 const PAGE = 16;
-const REASON = "its reason held a name that has been erased";
 
 function prepareAll(database: DatabaseSync) {
   const prepare = (sql: string) => database.prepare(sql);
@@ -111,8 +117,10 @@ export class BrokerErasure {
     const forms = formsOf(username);
     const holding = this.#sql.reasons
       .all()
-      .filter(({ reason }) => reason !== REASON && forms.some((form) => holdsName(String(reason), form)));
-    for (const { queue, seq } of holding) this.#sql.setReason.run(REASON, Number(queue), Number(seq));
+      .filter(
+        ({ reason }) => reason !== ERASED_REASON && forms.some((form) => holdsName(String(reason), form)),
+      );
+    for (const { queue, seq } of holding) this.#sql.setReason.run(ERASED_REASON, Number(queue), Number(seq));
     erased.deadLetters += holding.length;
   }
 

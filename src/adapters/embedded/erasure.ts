@@ -48,8 +48,10 @@ export function openEmbeddedErasure(dataDir: string, clock: Clock, lockMs = LOCK
       translated(async () => {
         for (const name of ["broker.sqlite", "store.sqlite"])
           await purge(join(dataDir, name), { waitMs, lockMs }, clock);
+        return [];
       }),
-    filesHolding: (texts) => filesHolding(dataDir, texts),
+    holding: (texts) => filesHolding(dataDir, texts),
+    proof: "no file of the data folder holds the name",
     async [Symbol.asyncDispose]() {
       database.close();
       store.close();

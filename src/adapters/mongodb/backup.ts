@@ -1,5 +1,5 @@
 import { randomUUIDv7 } from "node:crypto";
-import type { Collection, Filter } from "mongodb";
+import type { Filter } from "mongodb";
 import type { MongodbRows } from "../../domain/backup-rows.ts";
 import { UPKEEP_LEASE } from "../../domain/retention.ts";
 import { MillraceError } from "../../errors.ts";
@@ -8,11 +8,9 @@ import type { Clock } from "../../ports/clock.ts";
 import { Connection, type ConnectionSettings } from "./connection.ts";
 import { FoldLog } from "./fold-log.ts";
 import { releaseLease, seizeLease } from "./lease.ts";
-import type { Collections, HourlyDocument, PartDocument } from "./schema.ts";
+import { type Pick, pages } from "./pages.ts";
+import type { HourlyDocument, PartDocument } from "./schema.ts";
 
-/** Documents are read so many at a time, or so many rows within them. */
-const MAX_DOCUMENTS = 500;
-const MAX_ROWS = 20_000;
 /** The lease is held for so long at a time, in milliseconds, and renewed when a third of it is over. */
 const HELD_MS = 30_000;
 /** Longest wait for a sweeper that has lost the lease: its own is no longer, and a step of it is shorter. */
@@ -95,39 +93,6 @@ function hourlyRow({ _id, last, expiresAt, parts, totals, users }: HourlyDocumen
 function partRow({ _id, at, parts, open, rows }: PartDocument): object {
   return { _id, at, ...(parts && { parts }), ...(open && { open }), ...(rows && { rows }) };
 }
-
-type Pick<Document extends { readonly _id: string }> = (collections: Collections) => Collection<Document>;
-
-/** By id, from the first to the last: of those that were there before, none is passed over. */
-async function* pages<Document extends { readonly _id: string }>(
-  connection: Connection,
-  pick: Pick<Document>,
-): AsyncGenerator<readonly Document[]> {
-  const options = { ...connection.bound, sort: { _id: 1 }, limit: MAX_DOCUMENTS, batchSize: 100 } as const;
-  for (let after = ""; ; ) {
-    const page = await connection.run(async (collections) => {
-      const found: Document[] = [];
-      let rows = 0;
-      const filter = { _id: { $gt: after } } as Filter<Document>;
-      for await (const one of pick(collections).find<Document>(filter, options)) {
-        found.push(one);
-        rows += rowsWithin(one);
-        if (rows >= MAX_ROWS) break;
-      }
-      return found;
-    });
-    const last = page.at(-1);
-    if (last === undefined) return;
-    yield page;
-    ({ _id: after } = last);
-  }
-}
-
-const rowsWithin = (document: object): number =>
-  Object.values(document).reduce<number>(
-    (sum, value: unknown) => sum + (Array.isArray(value) ? value.length : 0),
-    1,
-  );
 
 /** Of a message with several documents, all at once with its first one; none where one of them is not there yet. */
 async function* wholeMessages<Document extends HourlyDocument | PartDocument>(

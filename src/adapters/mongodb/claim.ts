@@ -3,6 +3,7 @@ import { MillraceError } from "../../errors.ts";
 import type { Claim } from "../../ports/store.ts";
 import type { Connection } from "./connection.ts";
 import { keyOf } from "./document-id.ts";
+import { erasedClaimsIn } from "./erased-claim.ts";
 import { assertThere, type Insert, insertOf, insertsInto } from "./inserts.ts";
 import type { ClaimDocument } from "./schema.ts";
 
@@ -16,6 +17,7 @@ export function claimsIn(
   dedupWindowMs: number,
 ): (claim: Claim, nowMs: number) => Promise<ReadonlySet<string>> {
   const inserts = insertsInto(connection, ({ claim }) => claim);
+  const erasedClaims = erasedClaimsIn(connection);
   return async ({ projection, messageId, eventIds }, nowMs) => {
     const message = keyOf(messageId);
     // A day beyond the window, where it has no meaning any more: a clock may be off.
@@ -36,6 +38,10 @@ export function claimsIn(
         else if (holder !== message) elsewhere.add(eventId);
       }
       open = gone;
+    }
+    const keys = new Map(eventIds.map((eventId) => [keyOf(eventId), eventId]));
+    for (const [key, holder] of await erasedClaims(projection, Array.from(keys.keys()))) {
+      if (holder !== message) elsewhere.add(keys.get(key) ?? "");
     }
     return elsewhere;
   };

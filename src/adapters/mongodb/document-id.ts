@@ -17,7 +17,7 @@ export function documentId(messageId: string, part: number): string {
 export const partsOf = (ids: readonly string[]): { readonly parts?: readonly string[] } =>
   ids.length > 1 ? { parts: ids } : {};
 
-const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
+export const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
 
 /** Bounds of one document: far from BSON's 16 MB also where its rows are held twice. */
 const MAX_ROWS = 5000;

@@ -117,3 +117,5 @@ export function wordsOf(thrown: unknown): string {
   const words = thrown.message.replaceAll(/(mongodb(?:\+srv)?:\/\/)\S*@/g, "$1***@").slice(0, 500);
   return `${thrown.name}${typeof code === "number" || typeof code === "string" ? ` ${code}` : ""}: ${words}`;
 }
+
+export const mismatch = (detail: string): MillraceError => new MillraceError("STORE_MISMATCH", detail);

@@ -3,6 +3,8 @@ import type { DayCount } from "../../domain/distinct-name.ts";
 import type { Summary } from "../../domain/summary.ts";
 import { MillraceError } from "../../errors.ts";
 import type { PeriodCount } from "../../ports/store.ts";
+import { mismatch } from "./faults.ts";
+import { raiseSchemaVersion, schemaVersionOf } from "./schema-version.ts";
 
 /** Instants are in milliseconds since 1970, seconds since 1970; `expiresAt` alone is a date, as the server's clean-up needs. */
 export interface AccountDocument {
@@ -66,17 +68,11 @@ export interface ProbeDocument {
   readonly at: number;
 }
 
-/** The one document of the collection `schema`. */
-interface SchemaDocument {
-  readonly _id: string;
-  readonly version: number;
+export interface ErasureDocument {
+  readonly _id: "accounts";
+  /** Grows with each erasure: see ports/store.ts. */
+  readonly number: number;
 }
-/**
- * Higher where a program of before would go wrong with what is in the database. What such a program passes over (another collection, a
- * field of a document) needs no other. A database of before there was a number has version 1.
- */
-const SCHEMA_VERSION = 1;
-const SCHEMA_ID = "store";
 
 export interface Collections {
   readonly accountName: Collection<AccountDocument>;
@@ -87,6 +83,7 @@ export interface Collections {
   readonly total: Collection<TotalDocument>;
   readonly fold: Collection<FoldDocument>;
   readonly probe: Collection<ProbeDocument>;
+  readonly erasure: Collection<ErasureDocument>;
 }
 
 interface Index {
@@ -117,6 +114,7 @@ const schema: { readonly [name: string]: readonly Index[] } = {
   "distinctName.fold": [],
   probe: [],
   schema: [],
+  erasure: [],
 };
 
 export function collectionsOf(database: Db): Collections {
@@ -129,6 +127,7 @@ export function collectionsOf(database: Db): Collections {
     total: database.collection("distinctName.total"),
     fold: database.collection("distinctName.fold"),
     probe: database.collection("probe"),
+    erasure: database.collection("erasure"),
   };
 }
 
@@ -151,7 +150,7 @@ export async function ensureSchema(database: Db): Promise<void> {
       .collection(name)
       .createIndexes(missing.map((index) => ({ ...index, key: { ...index.key } })));
   }
-  if (version < SCHEMA_VERSION) await raiseSchemaVersion(database);
+  await raiseSchemaVersion(database, version);
 }
 
 /** What `ensureSchema` would make, and what it would throw; makes nothing. */
@@ -189,34 +188,6 @@ export async function assertVersion(database: Db): Promise<number> {
   );
 }
 
-const schemaIn = (database: Db): Collection<SchemaDocument> => database.collection("schema");
-
-/**
- * 0 where none is told yet.
- * @throws MillraceError STORE_MISMATCH where it is later than this program knows.
- */
-async function schemaVersionOf(database: Db): Promise<number> {
-  const version = (await schemaIn(database).findOne({ _id: SCHEMA_ID }))?.version ?? 0;
-  if (version <= SCHEMA_VERSION) return version;
-  throw mismatch(
-    `database '${database.databaseName}' is of version ${version}, and this Millrace knows version ${SCHEMA_VERSION}. ` +
-      "Run the Millrace that wrote it, or a later one; or restore a backup of before the update into an empty database (docs/upgrades.md)",
-  );
-}
-
-async function raiseSchemaVersion(database: Db): Promise<void> {
-  try {
-    await schemaIn(database).updateOne(
-      { _id: SCHEMA_ID },
-      { $max: { version: SCHEMA_VERSION } },
-      { upsert: true },
-    );
-  } catch (error) {
-    // Another process has made it at the same instant.
-    if (!hasCode(error, DUPLICATE_KEY)) throw error;
-  }
-}
-
 type Existing = Awaited<ReturnType<ReturnType<Db["listCollections"]>["toArray"]>>;
 
 function isThere(existing: Existing, name: string): boolean {
@@ -228,7 +199,6 @@ function isThere(existing: Existing, name: string): boolean {
 
 const COMMAND_NOT_FOUND = 59;
 const NAMESPACE_EXISTS = 48;
-const DUPLICATE_KEY = 11_000;
 
 const hasCode = (error: unknown, code: number): boolean =>
   error instanceof Error && "code" in error && error.code === code;
@@ -289,5 +259,3 @@ function termsOf(index: Index | IndexDescriptionInfo): string {
     .map((option) => `${option} ${shown(options[option])}`);
   return [shown(index.key), ...told].join(" with ");
 }
-
-const mismatch = (detail: string): MillraceError => new MillraceError("STORE_MISMATCH", detail);

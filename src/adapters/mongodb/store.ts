@@ -7,6 +7,7 @@ import { claimsIn } from "./claim.ts";
 import { compact, discardMonths, oldestOpenPart } from "./compaction.ts";
 import { Connection, type ConnectionSettings } from "./connection.ts";
 import { dayCountsIn } from "./distinct-name.ts";
+import { erasures } from "./erasure.ts";
 import { expireHourlyLog, expireMarks } from "./expiry.ts";
 import { FoldLog } from "./fold-log.ts";
 import { hourlyEntriesIn, hourlyPerUser, hourlyTotals, hourlyTotalsByCount } from "./hourly-log.ts";
@@ -39,8 +40,7 @@ export function openMongodbStore(settings: MongodbStoreSettings, clock: Clock): 
   return {
     claim: (one, nowMs) => calls.run(() => claim(one, nowMs)),
     apply: (change, nowMs) => calls.run(() => apply(change, nowMs)),
-    // `millrace erase` refuses this store.
-    erasures: async () => 0,
+    erasures: () => calls.run(() => erasures(connection)),
     hourlyTotals: (page, nowMs) => calls.run(() => hourlyTotals(connection, page, nowMs)),
     hourlyTotalsByCount: (limit, nowMs) => calls.run(() => hourlyTotalsByCount(connection, limit, nowMs)),
     hourlyPerUser: (filter, nowMs) => calls.run(() => hourlyPerUser(connection, filter, nowMs)),

@@ -1,7 +1,7 @@
 import { get as plainGet } from "node:http";
 import { get, type RequestOptions } from "node:https";
 import { text } from "node:stream/consumers";
-import type { ProjectionName } from "../../domain/projection.ts";
+import { type ProjectionName, projectionNames } from "../../domain/projection.ts";
 import { MillraceError } from "../../errors.ts";
 import type { Backlog } from "../../ports/broker.ts";
 import type { Address } from "./connection.ts";
@@ -64,6 +64,21 @@ export function backlogsIn(management: Management): (queue: ProjectionName) => P
       unsettled: of(queue, "messages_unacknowledged"),
       deadLetters: of(deadQueueOf(queue), "messages"),
     };
+  };
+}
+
+/**
+ * What is in anybody's hands, and what is in the queues of retries, by figures that are some seconds old. The function rejects with
+ * BROKER_UNAVAILABLE.
+ */
+export function inHandIn(management: Management): () => Promise<number> {
+  return async () => {
+    const queues = await figuresOf(management);
+    const sum = (names: readonly string[], figure: keyof Omit<QueueFigures, "name">) =>
+      names.reduce((total, name) => total + (queues.get(name)?.[figure] ?? 0), 0);
+    const retries = projectionNames.flatMap(retryQueuesOf);
+    const others = projectionNames.flatMap((queue) => [queue, deadQueueOf(queue)]);
+    return sum(retries, "messages") + sum(others, "messages_unacknowledged");
   };
 }
 
