@@ -11,7 +11,7 @@ const folder = join(import.meta.dirname, "img");
 const DAY_MS = 86_400_000;
 
 await using browser = await openChromium();
-await using millrace = await startStandalone({ readyTimeoutMs: 60_000 });
+await using millrace = await startStandalone({ readyTimeoutMs: 180_000 });
 await addLetters(millrace);
 await addEvents(millrace);
 const cluster = madeUpCluster(Date.now());
@@ -57,6 +57,8 @@ async function addEvents(system: Standalone): Promise<void> {
 
 async function draw(on: Browser, name: string, options: BrowserContextOptions): Promise<void> {
   const context = await on.newContext({ ...options, reducedMotion: "reduce" });
+  // A machine with other work is slow.
+  context.setDefaultTimeout(180_000);
   const page = await context.newPage();
   await page.addInitScript(played(cluster));
   await page.goto(millrace.queryUrl);
@@ -78,20 +80,23 @@ async function draw(on: Browser, name: string, options: BrowserContextOptions): 
 
 /** In the place of the stream: what there was, and then the last of it for as long as the page is open. */
 function played({ snapshots, log }: MadeUp): string {
-  return `globalThis.EventSource = class extends EventTarget {
-    static OPEN = 1;
-    static CLOSED = 2;
-    readyState = 1;
-    constructor() {
-      super();
-      const tell = (name, data) => this.dispatchEvent(new MessageEvent(name, { data: JSON.stringify(data) }));
-      setTimeout(() => {
-        tell("history", ${JSON.stringify(snapshots)});
-        tell("decisions", ${JSON.stringify(log)});
-        const last = () => tell("snapshot", ${JSON.stringify(snapshots.at(-1))});
-        last();
-        setInterval(last, 1000);
+  const told = (name: string, data: unknown) => `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
+  const first = told("history", snapshots) + told("decisions", log);
+  const then = told("snapshot", snapshots.at(-1));
+  return `{
+    const ask = globalThis.fetch;
+    const figures = () => {
+      let timer;
+      return new ReadableStream({
+        start(stream) {
+          const tell = (text) => stream.enqueue(new TextEncoder().encode(text));
+          tell(${JSON.stringify(first + then)});
+          timer = setInterval(tell, 1000, ${JSON.stringify(then)});
+        },
+        cancel: () => clearInterval(timer),
       });
-    }
-  };`;
+    };
+    globalThis.fetch = async (what, options) =>
+      String(what).endsWith("console/live") ? new Response(figures()) : ask(what, options);
+  }`;
 }

@@ -14,6 +14,8 @@ export interface ApiFuzzOptions {
   readonly seed: number;
   /** Of schemathesis, whose others are "coverage" and "stateful". */
   readonly phases: readonly string[];
+  /** What the names of the runs must hold; all of them do by default. */
+  readonly only?: string;
   readonly tell: (text: string) => void;
 }
 export interface ApiFuzzResult {
@@ -32,7 +34,9 @@ export async function fuzzApi(options: ApiFuzzOptions): Promise<readonly ApiFuzz
   const folder = await mkdtemp(join(tmpdir(), "millrace-fuzz-"));
   const results: ApiFuzzResult[] = [];
   try {
-    for (const { environment, runs } of await keyCases(folder)) {
+    for (const { environment, runs: all } of await keyCases(folder)) {
+      const runs = all.filter((run) => nameOf(run).includes(options.only ?? ""));
+      if (runs.length === 0) continue;
       await using millrace = await startStandalone({ environment, readyTimeoutMs: 180_000 });
       await using broker = openBroker(millrace.dataDir);
       // So that there are dead letters to list.
@@ -54,12 +58,15 @@ interface Run {
   readonly access: readonly Access[];
 }
 
+const nameOf = ({ api, keys }: Run): string => `${api}, ${keys}`;
+
 async function fuzzed(
   at: ApiFuzzOptions & { readonly folder: string; readonly millrace: Standalone },
-  { api, keys, key = "", access }: Run,
+  run: Run,
 ): Promise<ApiFuzzResult> {
   const { millrace, tell } = at;
-  const what = `${api}, ${keys}`;
+  const { api, key = "", access } = run;
+  const what = nameOf(run);
   tell(`\n== ${what}\n`);
   const url = api === "collector" ? millrace.collectorUrl : millrace.queryUrl;
   const words = ["--config-file", config, "run", `${url}/openapi.json`, "--seed", String(at.seed)];

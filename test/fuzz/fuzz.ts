@@ -7,22 +7,22 @@ import { fuzzDecoder } from "./decoder.ts";
 
 const usage = `npm run fuzz -- api|decoder|consumer
 
-  api       the HTTP APIs, as their own /openapi.json describes them [--examples N] [--seed N]
+  api       the HTTP APIs, as their own /openapi.json describes them [--examples N] [--seed N] [--only "a key"]
   decoder   what a worker makes of a message's bytes [--inputs N] [--seed N]
   consumer  a RabbitMQ consumer among messages of any kind [--messages N] [--seed N]
 `;
 const write = (text: string): void => void process.stdout.write(text);
-const number = { type: "string" } as const;
+const text = { type: "string" } as const;
 const { positionals, values } = parseArgs({
   allowPositionals: true,
-  options: { examples: number, seed: number, inputs: number, messages: number },
+  options: { examples: text, seed: text, inputs: text, messages: text, only: text },
 });
 /** A whole number from 1 on. */
 function count(name: keyof typeof values, fallback: number): number {
-  const text = values[name];
-  if (text === undefined) return fallback;
-  if (/^[1-9]\d{0,14}$/.test(text)) return Number(text);
-  throw new Error(`--${name} is ${JSON.stringify(text)}; it must be a whole number from 1 on`);
+  const given = values[name];
+  if (given === undefined) return fallback;
+  if (/^[1-9]\d{0,14}$/.test(given)) return Number(given);
+  throw new Error(`--${name} is ${JSON.stringify(given)}; it must be a whole number from 1 on`);
 }
 const seed = count("seed", 1 + Math.floor(Math.random() * 2 ** 31));
 
@@ -31,6 +31,7 @@ async function api(): Promise<boolean> {
     examples: count("examples", 200),
     seed,
     phases: ["examples", "coverage", "fuzzing", "stateful"],
+    only: values.only ?? "",
     tell: write,
   });
   for (const { what, passed } of results) write(`${what}: ${passed ? "nothing found" : "FAILED"}\n`);

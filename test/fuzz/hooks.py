@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 
 import schemathesis
 from hypothesis import strategies as st
+from schemathesis.core.parameters import ParameterLocation
 
 EARLIEST = datetime(1970, 1, 2)
 # An event's time may not be far ahead of the server's clock, which no schema can say.
@@ -70,6 +71,9 @@ NEEDS = (
     ("/dead-letters", "admin"),
 )
 
+# Whether a page of another site asks, by the content type as well, comes before the key.
+SAME_SITE_FIRST = ("/console/event", "/dead-letters/replay")
+
 
 def need_of(path):
     needs = [access for start, access in NEEDS if path == start or path.startswith(start.rstrip("/") + "/")]
@@ -94,9 +98,15 @@ def key_decides(context, response, case):
     """Whoever has no key, or not the right one, is told so and nothing else; whoever has it is not."""
     if response.request.method != case.operation.method.upper():
         return
+    # Node's parser refuses what has more than 16 KiB before the body, whoever sends it.
+    if len(response.request.url) + sum(len(text) for pair in response.request.headers.items() for text in pair) > 16_000:
+        return
+    # Such a path may lead to no operation at all, or to another.
+    if case.meta is not None and case.meta.is_negative_at(ParameterLocation.PATH):
+        return
     must = expected(case, response.request.headers.get("Authorization"))
     status = response.status_code
     if must is None:
         assert status not in (401, 403), f"the key allows it, and the answer is {status}"
-    else:
+    elif not (status == 415 and case.operation.path in SAME_SITE_FIRST):
         assert status == must, f"the key calls for {must}, and the answer is {status}"

@@ -162,8 +162,8 @@ export function goodScaler(
 }
 
 /** The same; throws where it is not. */
-export function scalerSeen(watched: Watching, namespace: string, name: string): QueueScaler {
-  const found = goodScaler(watched, namespace, name);
+export function scalerSeen(at: Watching, namespace: string, name: string): QueueScaler {
+  const found = goodScaler(at, namespace, name);
   if (found === undefined) throw new Error(`${name} is not seen`);
   return found;
 }
