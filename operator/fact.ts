@@ -49,7 +49,7 @@ export function brokenFactOf(
     scaler: metadata.name,
     reason: undefined,
     message: fault,
-    brokerReachable: false,
+    brokerReachable: undefined,
     observationAgeSeconds: undefined,
     backlog: undefined,
     estimates: NOT_ESTIMATED,

@@ -132,7 +132,8 @@ export interface Signals {
     /** In one word, and in a sentence with the figures; undefined where nothing was decided. */
     readonly reason: string | undefined;
     readonly message: string | undefined;
-    readonly brokerReachable: boolean;
+    /** Undefined where it was not asked. */
+    readonly brokerReachable: boolean | undefined;
     /** Undefined before the first figures. */
     readonly observationAgeSeconds: number | undefined;
     readonly backlog: number | undefined;

@@ -189,6 +189,13 @@ export const operatorCases: Readonly<Record<string, AlertCases>> = {
         description:
           "QueueScaler events/orders is not ready: its condition Ready names what is in the way, such as somebody else who scales the same workload.",
       },
+      "its spec cannot be followed, so that the broker is not asked": {
+        series: { [ofScaler("condition", ',condition="Ready"')]: "0x30" },
+        at: "16m",
+        labels: orders,
+        description:
+          "QueueScaler events/orders is not ready: its condition Ready names what is in the way, such as somebody else who scales the same workload.",
+      },
     },
     silent: {
       "it is the broker, of which another alert tells": {

@@ -98,7 +98,7 @@ export function createOperatorMetrics(version: string, reasons: readonly string[
       const values: Readonly<Record<keyof typeof gauges, number | undefined>> = {
         backlog: fact.backlog,
         age: fact.observationAgeSeconds,
-        reachable: Number(fact.brokerReachable),
+        reachable: fact.brokerReachable === undefined ? undefined : Number(fact.brokerReachable),
         arrivals: estimates.arrivalsPerSecond,
         service: estimates.messagesPerSecondPerReplica,
         wait: estimates.waitSeconds,
