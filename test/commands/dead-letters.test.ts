@@ -229,7 +229,7 @@ test("a running standalone takes up a letter that is replayed, and counts it onc
 
 describe("every command", () => {
   const flags = settingNames.filter((name) => !settings[name].secret).map(flagOf);
-  const letters = [...flags, "--queue", "--match", "--limit"];
+  const letters = [...flags, "--queue", "--match", "--older-than", "--limit"];
   const places = [...flags, "--secret"];
   const helps: readonly (readonly [string, readonly string[]])[] = [
     ["standalone", flags],
