@@ -1,4 +1,5 @@
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Channel, type ChannelModel, connect } from "amqplib";
@@ -9,8 +10,10 @@ import { ruleFile, ruleGroups } from "../../cdk8s/monitoring/rules.ts";
 import { projectionNames } from "../../src/domain/projection.ts";
 import { startOtlpReceiver } from "../adapters/otlp-receiver.ts";
 import { System } from "../bench/system.ts";
+import { type Standalone, startStandalone } from "../flow/standalone.ts";
 import { selectorsOf } from "../monitoring/promql.ts";
 import type { ApiServerPart } from "../parts/api-server.ts";
+import { Authority } from "../parts/authority.ts";
 import { type OperatorProcess, startOperator } from "../parts/operator.ts";
 import { type Prometheus, startPrometheus } from "../parts/prometheus.ts";
 import {
@@ -65,6 +68,17 @@ async function operatorFor(
     });
   }
   return startOperator(api.kubeConfig());
+}
+
+/** At rest, and served with TLS: it has a certificate to tell of. */
+async function securedStandalone(opened: AsyncDisposableStack): Promise<Standalone> {
+  const folder = opened.adopt(mkdtempSync(join(tmpdir(), "millrace-monitoring-")), (one) =>
+    rmSync(one, { recursive: true, force: true }),
+  );
+  const { cert, key } = await (await Authority.make(folder, "authority")).issue("server");
+  return startStandalone({
+    environment: { MILLRACE_SERVER_CERT_FILE: cert, MILLRACE_SERVER_KEY_FILE: key },
+  });
 }
 
 /** More than a process takes at once: some of it is refused with 503. */
@@ -125,6 +139,7 @@ describe.skipIf(broker === undefined || store === undefined || missing !== undef
         ),
       );
       const operator = opened.use(await operatorFor(system, broker.managementUrl, opened));
+      const secured = opened.use(await securedStandalone(opened));
       prometheus = opened.use(
         await startPrometheus({
           rules: [ruleFile()],
@@ -135,6 +150,15 @@ describe.skipIf(broker === undefined || store === undefined || missing !== undef
                 { address, labels: { namespace: NAMESPACE, instance: `${role}-0`, pod: `${role}-0` } },
               ],
             })),
+            {
+              job: "millrace/standalone",
+              targets: [
+                {
+                  address: new URL(secured.adminUrl).host,
+                  labels: { namespace: NAMESPACE, instance: "standalone-0", pod: "standalone-0" },
+                },
+              ],
+            },
             {
               job: "millrace/operator",
               honorLabels: true,
@@ -169,7 +193,7 @@ describe.skipIf(broker === undefined || store === undefined || missing !== undef
       expect(targets.map(({ health, lastError }) => ({ health, lastError }))).toEqual(
         targets.map(() => ({ health: "up", lastError: "" })),
       );
-      expect(targets).toHaveLength(7);
+      expect(targets).toHaveLength(8);
     });
 
     test("finds every metric of the documentation, and no other of Millrace's", async () => {
