@@ -229,7 +229,7 @@ describe("millrace doctor", { timeout: 120_000 }, () => {
       "--collector-url",
       "http://ann:pass-word@h/",
     );
-    expect(masked.stdout).toMatch(/MILLRACE_COLLECTOR_URL=\*\*\*$/m);
+    expect(masked.stdout).toMatch(/MILLRACE_COLLECTOR_URL=http:\/\/ann:\*\*\*@h\/$/m);
     expect(await millrace("doctor", "--bogus")).toMatchObject({ code: 2, stdout: "" });
   });
 });
