@@ -29,18 +29,22 @@ export function doctorPage(): string {
     "Looks at what a role needs (settings, broker, store, clock, files and this machine) and says of all that is not as it should be what to do. " +
       "It reads the same settings as the roles: run it where a role runs, with the role's variables and flags.",
     `\`\`\`console\n$ npx millrace doctor\n${example}\n\`\`\``,
-    "One line a check: `ok`, `warning`, `fault`, or `skipped` where it cannot be made without what another found at fault. A fault is what loses, refuses or " +
-      "holds up events, or keeps a role from its work; a warning is what will, or what only looks odd. Below it stand what is wrong and what to do. " +
+    "One line a check: `ok`, `warning`, `fault`, or `skipped` where it cannot be made without what another found at fault, or is of what this role has no use for. " +
+      "A fault is what loses, refuses or holds up events, or keeps a role from its work; a warning is what will, or what only looks odd. Below it stand what is wrong and what to do. " +
       "It ends with 0 without a fault, 1 with one, and 2 when it is called wrongly. Passwords, keys and their hashes are never printed.",
     "`--json` prints the same for programs: `format` (1; higher where a reader of this form would go wrong), `millrace` (the version), `level` (the worst), and `checks`, " +
       "each with `name`, `level`, `found`, `tookMs` and `problems` (`level`, `what`, `todo`). Rely on names and levels; the sentences are for people.",
     "All checks are made, though one fails, and all at once but for those that need another. Each is given five seconds, or `--timeout-ms`: a server that does not " +
       "answer is told as one. A large embedded file takes longer to read through.",
-    "On Kubernetes, in a pod that has the variables of its role: `kubectl -n millrace exec deployment/millrace-query -- node bin/millrace.js doctor`.",
+    "On Kubernetes, in a pod that has the variables of its role: `kubectl -n millrace exec deployment/millrace-query -- node bin/millrace.js doctor`. " +
+      "A role that needs the broker alone, or the store alone, is given no URL of the other: the file that would stand for it is looked at if it is there, and skipped if not.",
+    "It is not made for the operator, whose pod has neither URL: there it takes both for embedded, and may tell a fault of a data folder that nobody needs. " +
+      "Of its checks only `settings`, `heap` and `open files` tell of the operator; what it can reach is told by `/readyz` of its admin port, and by its log.",
     "## Checks",
     table(["Check", "Made for", "What it looks at"], rows),
     "## What it changes",
-    "Nothing that a role would not change when it starts, and less: it declares no exchange, queue or binding, and makes no collection, index or folder.",
+    "Nothing that a role would not change when it starts, and less: it declares no exchange, queue or binding, and makes no collection (but `probe`, in a database that has none), " +
+      "index or folder.",
     [
       "- In MongoDB it writes and reads the document `probe` of the collection `probe`, as `/readyz` does.",
       "- RabbitMQ has no way to ask what a user may. It looks at the permission first, so the check sends requests that cannot be carried out, and sees which refusal comes " +
@@ -50,6 +54,7 @@ export function doctorPage(): string {
     ].join("\n"),
     "## Limits",
     "The heap is that of the process that runs the check: run it with the `NODE_OPTIONS` of the role. The management API tells its time in whole seconds, so a broker's clock is told " +
-      "to within two. The figures of nodes and members are some seconds old. A queue without a leader answers nothing: the checks that ask it tell that there was no answer.",
+      "to within two. The figures of nodes and members are some seconds old. Upkeep is told as late after 15 minutes, or after two `MILLRACE_SWEEP_INTERVAL_MS` if that is " +
+      "longer: give the check the sweeper's. A queue without a leader answers nothing: the checks that ask it tell that there was no answer.",
   );
 }

@@ -1,3 +1,5 @@
+import { hourWindow } from "./retention.ts";
+
 /** What `millrace doctor` looks at, in the order in which it tells it. `of` is where a check is made. */
 export const checkTable = {
   settings: { of: "everywhere", looksAt: "Whether the settings can be read; which are not the defaults." },
@@ -23,7 +25,7 @@ export const checkTable = {
   "store file": {
     of: "an embedded store",
     looksAt:
-      "Whether `store.sqlite` can be opened and is sound (`PRAGMA quick_check`), its write-ahead log, and whether a sweeper holds the lease.",
+      "Whether `store.sqlite` can be opened and is sound (`PRAGMA quick_check`), its write-ahead log, and whether a sweeper holds the lease or what it deletes stays.",
   },
   broker: {
     of: "RabbitMQ",
@@ -66,7 +68,7 @@ export const checkTable = {
   "store upkeep": {
     of: "MongoDB",
     looksAt:
-      "Whether a sweeper holds the lease, whether a restore was cut short, and since when changes wait for the merge of months.",
+      "Whether a sweeper holds the lease or what it deletes stays, whether a restore was cut short, and since when changes wait for the merge of months.",
   },
   clock: {
     of: "RabbitMQ or MongoDB",
@@ -140,6 +142,42 @@ export function bytesText(bytes: number): string {
   let unit = 0;
   for (; value >= 1024 && unit < BYTE_UNITS.length - 1; unit += 1) value /= 1024;
   return `${unit === 0 ? value : value.toFixed(1)} ${BYTE_UNITS[unit] ?? ""}`;
+}
+
+export const timeOf = (ms: number): string => new Date(ms).toISOString();
+
+/** As the alert MillraceCompactionLag has it. */
+const LATE_MS = 15 * 60_000;
+
+/** What a sweep had to see to before this instant is late: it pauses between two, and does not hold the lease meanwhile. */
+export const lateAt = (nowMs: number, sweepIntervalMs: number): number =>
+  nowMs - Math.max(LATE_MS, 2 * sweepIntervalMs);
+
+export interface SweepFacts {
+  /** Undefined where there is no lease, as a sweeper leaves it that stops in order. */
+  readonly leaseUntilMs: number | undefined;
+  /** The oldest of the hourly log; undefined where it is empty. */
+  readonly oldestSecond: number | undefined;
+}
+
+/** Undefined where a sweeper is at work, or would have nothing to delete that is late. */
+export function sweeperProblem(
+  { leaseUntilMs, oldestSecond }: SweepFacts,
+  lateAtMs: number,
+  todo: string,
+): Problem | undefined {
+  if (leaseUntilMs !== undefined) {
+    if (leaseUntilMs >= lateAtMs) return undefined;
+    return warning(
+      `no sweeper has held the lease since ${timeOf(leaseUntilMs)}; what is too old stays`,
+      todo,
+    );
+  }
+  if (oldestSecond === undefined || oldestSecond > hourWindow(lateAtMs).after) return undefined;
+  return warning(
+    `no sweeper has the lease, and what is too old stays: the hourly log goes back to ${timeOf(oldestSecond * 1000)}`,
+    todo,
+  );
 }
 
 const DAY_MS = 86_400_000;

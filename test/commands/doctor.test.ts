@@ -3,13 +3,14 @@ import { chmod, mkdtemp, open, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { embeddedChecks } from "../../src/adapters/embedded/doctor.ts";
+import { type EmbeddedDoctorSettings, embeddedChecks } from "../../src/adapters/embedded/doctor.ts";
 import { openBrokerDatabase } from "../../src/adapters/embedded/broker-schema.ts";
 import { openStoreDatabase } from "../../src/adapters/embedded/store-schema.ts";
 import { examine, report, type Result, worstOf } from "../../src/commands/doctor.ts";
 import { heapProblems } from "../../src/commands/doctor-machine.ts";
 import { readConfig } from "../../src/config.ts";
 import { checkTable, fault, maskOf, warning } from "../../src/domain/diagnosis.ts";
+import { checksOf } from "../../src/doctor.ts";
 import { checkHeap } from "../../src/heap.ts";
 import type { Check } from "../../src/ports/check.ts";
 import { millrace } from "./millrace.ts";
@@ -22,18 +23,19 @@ const by = (results: readonly Result[], name: string): Result => {
   return found;
 };
 
-describe("the embedded files", () => {
+describe("the embedded files", { timeout: 120_000 }, () => {
   let folder: string;
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), "millrace-doctor-"));
   });
   afterEach(() => rm(folder, { recursive: true, force: true }));
-  const look = (dataDir = folder, backlogMaxBytes = 1024 * 1024) =>
-    examine(
-      embeddedChecks({ dataDir, backlogMaxBytes, files: ["broker", "store"], now: () => NOW }),
-      20_000,
-      asIs,
-    );
+  const usual = {
+    backlogMaxBytes: 1024 * 1024,
+    sweepIntervalMs: 10_000,
+    files: ["broker", "store"],
+  } as const;
+  const look = (settings: Partial<EmbeddedDoctorSettings> = {}) =>
+    examine(embeddedChecks({ dataDir: folder, ...usual, now: () => NOW, ...settings }), 20_000, asIs);
   const makeBoth = () => {
     for (const make of [openBrokerDatabase, openStoreDatabase]) make(folder, 1024).close();
   };
@@ -51,7 +53,7 @@ describe("the embedded files", () => {
 
   test("that are not there yet are no fault, and are not made", async () => {
     const absent = join(folder, "not", "yet");
-    const results = await look(absent);
+    const results = await look({ dataDir: absent });
     expect(worstOf(results)).toBe("ok");
     await expect(stat(join(folder, "not"))).rejects.toMatchObject({ code: "ENOENT" });
   });
@@ -99,7 +101,69 @@ describe("the embedded files", () => {
         "run `millrace sweeper`, or `millrace standalone`",
       ),
     ]);
-    expect(by(await look(folder, 4096), "broker file").level).toBe("fault");
+    expect(by(await look({ backlogMaxBytes: 4096 }), "broker file").level).toBe("fault");
+  });
+
+  const putLog = (second: number) => {
+    const store = openStoreDatabase(folder, 1024);
+    store.prepare("INSERT INTO hourly_log VALUES (?, 'reads', 'ann', 1, 1, 0, 1, 1)").run(second);
+    store.close();
+  };
+  const LATE_SECONDS = 3600 + 15 * 60;
+
+  test("without a lease, as a sweeper leaves it, are told from when something stays that is too old", async () => {
+    makeBoth();
+    expect(by(await look({ files: ["store"] }), "store file").level).toBe("ok");
+    putLog(NOW / 1000 - LATE_SECONDS + 1);
+    expect(by(await look({ files: ["store"] }), "store file").level).toBe("ok");
+    putLog(NOW / 1000 - LATE_SECONDS);
+    expect(by(await look({ files: ["store"] }), "store file").problems).toEqual([
+      warning(
+        "no sweeper has the lease, and what is too old stays: the hourly log goes back to 2096-11-24T10:45:00.000Z",
+        "run `millrace sweeper`, or `millrace standalone`",
+      ),
+    ]);
+    expect(by(await look({ files: ["store"], sweepIntervalMs: 3_600_000 }), "store file").level).toBe("ok");
+  });
+
+  test("of a sweeper that pauses for long are given the time of two pauses", async () => {
+    makeBoth();
+    const store = openStoreDatabase(folder, 1024);
+    store.prepare("INSERT INTO lease VALUES ('sweeper', 'one', ?)").run(NOW - 7_200_000);
+    store.close();
+    expect(by(await look({ files: ["store"], sweepIntervalMs: 3_600_000 }), "store file").level).toBe("ok");
+    expect(by(await look({ files: ["store"], sweepIntervalMs: 3_599_999 }), "store file").level).toBe(
+      "warning",
+    );
+  });
+
+  test("that a role beside a server has no use for are skipped, unless they are there", async () => {
+    const absent = join(folder, "not", "yet");
+    for (const name of ["broker", "store"] as const) {
+      const results = await look({ dataDir: absent, files: [name] });
+      expect(results.map((one) => [one.name, one.level, one.found, one.problems])).toEqual([
+        [
+          "data folder",
+          "skipped",
+          `MILLRACE_${name.toUpperCase()}_URL names no server: a role that needs the ${name} would use a file in ${absent}`,
+          [],
+        ],
+        [`${name} file`, "skipped", "not looked at: see data folder", []],
+      ]);
+    }
+    // As in the sweeper's pod.
+    await using parts = new AsyncDisposableStack();
+    const config = readConfig({ MILLRACE_STORE_URL: "mongodb://h/x", MILLRACE_DATA_DIR: absent }, {});
+    const checks = await checksOf(config, 1000, parts);
+    const ofFiles = checks.filter(({ name }) => name === "data folder" || name.endsWith(" file"));
+    expect((await examine(ofFiles, 1000, asIs)).map(({ name, level }) => [name, level])).toEqual([
+      ["data folder", "skipped"],
+      ["broker file", "skipped"],
+    ]);
+    await chmod(folder, 0o755);
+    openStoreDatabase(folder, 1024).close();
+    expect((await look({ files: ["broker"] })).map(({ level }) => level)).toEqual(["skipped", "skipped"]);
+    expect((await look({ files: ["store"] })).map(({ level }) => level)).toEqual(["warning", "ok"]);
   });
 
   test("in a folder that others may enter, or that is none, are told", async () => {
@@ -109,7 +173,7 @@ describe("the embedded files", () => {
       level: "warning",
       problems: [{ what: expect.stringContaining("mode 0755"), todo: `chmod 0700 ${folder}` }],
     });
-    const results = await look(join(folder, "store.sqlite"));
+    const results = await look({ dataDir: join(folder, "store.sqlite") });
     expect(by(results, "data folder").problems[0]?.what).toMatch(/is no folder/);
     expect(by(results, "store file")).toMatchObject({ level: "skipped", problems: [] });
   });

@@ -4,6 +4,7 @@ import { clientOf, RESTORE_LEASE } from "../../src/adapters/mongodb/connection.t
 import { mongodbChecks } from "../../src/adapters/mongodb/doctor.ts";
 import { examine, report, type Result } from "../../src/commands/doctor.ts";
 import { maskOf } from "../../src/domain/diagnosis.ts";
+import { summaryOf } from "../../src/domain/summary.ts";
 import { mongodbStore } from "../contract/mongodb.ts";
 import { startProxy } from "../fault/proxy.ts";
 import { freePorts } from "../parts/ports.ts";
@@ -18,9 +19,10 @@ const by = (results: readonly Result[], name: string): Result => {
 
 describe.skipIf(storeAt === undefined)("millrace doctor on a MongoDB-wire server", () => {
   const openWorld = mongodbStore(storeAt?.url ?? "");
-  const look = async (storeUrl: string, timeoutMs = 10_000) => {
+  const usual = { storePoolSize: 5, sweepIntervalMs: 10_000, now: () => NOW };
+  const look = async (storeUrl: string, timeoutMs = 10_000, sweepIntervalMs = usual.sweepIntervalMs) => {
     await using parts = new AsyncDisposableStack();
-    const settings = { storeUrl, storePoolSize: 5, storeTimeoutMs: timeoutMs * 0.8, now: () => NOW };
+    const settings = { ...usual, storeUrl, storeTimeoutMs: timeoutMs * 0.8, sweepIntervalMs };
     const { checks } = mongodbChecks(settings, parts);
     const results = await examine(checks, timeoutMs, maskOf([storeUrl]));
     const { password } = new URL(storeUrl);
@@ -47,6 +49,16 @@ describe.skipIf(storeAt === undefined)("millrace doctor on a MongoDB-wire server
       /^mongodb:\/\/127.0.0.1:\d+, database 'test-[\w-]+': wire version \d+, answered in \d+ ms$/,
     );
     expect((await at.database.listCollections().toArray()).map(({ name }) => name)).toEqual(["probe"]);
+    // The probe of before is nothing of a role's.
+    expect(by(await look(world.url), "store schema")).toMatchObject({
+      level: "ok",
+      found: "nothing is there yet; the next start of a role makes it",
+    });
+    await at.database.createCollection("claim");
+    expect(by(await look(world.url), "store schema")).toMatchObject({
+      level: "warning",
+      problems: [{ what: expect.stringMatching(/collection hourlyLog, .*: missing/) }],
+    });
   });
 
   test("finds no fault where a role has been, and names what is missing and what is wrong", async () => {
@@ -110,6 +122,46 @@ describe.skipIf(storeAt === undefined)("millrace doctor on a MongoDB-wire server
       },
       { level: "warning", what: expect.stringMatching(/wait to be added up since 2096-11-24T11:00/) },
     ]);
+    expect(by(await look(world.url, 10_000, 3_600_000), "store upkeep").problems).toMatchObject([
+      { what: expect.stringMatching(/^a restore/) },
+    ]);
+  });
+
+  test("tells that there is no sweeper from when something stays that is too old", async () => {
+    await using world = await openWorld();
+    await using store = await world.open();
+    await store.ready();
+    await store.acquireLease("sweeper", "one", NOW + 10_000, NOW);
+    await store.releaseLease("sweeper", "one");
+    const put = async (messageId: string, second: number) => {
+      const entry = { second, metric: "a", username: "ann", ...summaryOf(1) };
+      // Taken in while it was of use.
+      await store.apply({ projection: "hourlyLog", messageId, entries: [entry] }, second * 1000);
+    };
+    const upkeep = async (sweepIntervalMs?: number) =>
+      by(await look(world.url, 10_000, sweepIntervalMs), "store upkeep");
+    const LATE_SECONDS = 3600 + 15 * 60;
+    await put("on time", NOW / 1000 - LATE_SECONDS + 1);
+    expect(await upkeep()).toMatchObject({
+      level: "ok",
+      found: "no sweeper has the lease; nothing waits to be added up",
+    });
+    await put("late", NOW / 1000 - LATE_SECONDS);
+    expect((await upkeep()).problems).toMatchObject([
+      {
+        level: "warning",
+        what: "no sweeper has the lease, and what is too old stays: the hourly log goes back to 2096-11-24T10:45:00.000Z",
+        todo: expect.stringMatching(/^run `millrace sweeper`/),
+      },
+    ]);
+    expect((await upkeep(3_600_000)).level).toBe("ok");
+    await using at = databaseAt(world.url);
+    const leases = at.database.collection<{ _id: string; holder: string; until: number }>("lease");
+    await leases.insertOne({ _id: "sweeper", holder: "one", until: NOW - 7_200_000 });
+    expect((await upkeep(3_600_000)).level).toBe("ok");
+    expect((await upkeep(3_599_999)).problems).toMatchObject([
+      { what: expect.stringMatching(/^no sweeper has held the lease since 2096-11-24T10:00/) },
+    ]);
   });
 
   test("tells a server that is not there, and does not wait for one that does not answer", async () => {
@@ -138,7 +190,7 @@ describe.skipIf(storeAt === undefined)("millrace doctor on a MongoDB-wire server
 
   test("is told the server's time", async () => {
     await using parts = new AsyncDisposableStack();
-    const settings = { storeUrl: storeAt?.url ?? "", storePoolSize: 5, storeTimeoutMs: 5000, now: () => NOW };
+    const settings = { ...usual, storeUrl: storeAt?.url ?? "", storeTimeoutMs: 5000 };
     const source = mongodbChecks(settings, parts).clock;
     const beforeMs = Date.now();
     const told = await source.read(new AbortController().signal);

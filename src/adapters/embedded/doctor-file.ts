@@ -38,6 +38,7 @@ const countsOf: Readonly<Record<FileName, readonly string[]>> = {
   store: [
     "SELECT 'account' AS name, count(*) AS number FROM account",
     "SELECT 'lease' AS name, until AS number FROM lease WHERE name = 'sweeper'",
+    "SELECT 'oldest second' AS name, second AS number FROM hourly_log ORDER BY second LIMIT 1",
   ],
 };
 

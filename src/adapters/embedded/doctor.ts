@@ -1,7 +1,15 @@
 import { fork } from "node:child_process";
 import { access, constants, stat, statfs } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { bytesText, fault, type Problem, warning } from "../../domain/diagnosis.ts";
+import {
+  bytesText,
+  fault,
+  type Finding,
+  lateAt,
+  type Problem,
+  sweeperProblem,
+  warning,
+} from "../../domain/diagnosis.ts";
 import { projectionNames } from "../../domain/projection.ts";
 import type { Check } from "../../ports/check.ts";
 import type { FileFacts, FileName } from "./doctor-file.ts";
@@ -9,7 +17,8 @@ import type { FileFacts, FileName } from "./doctor-file.ts";
 export interface EmbeddedDoctorSettings {
   readonly dataDir: string;
   readonly backlogMaxBytes: number;
-  /** Which of the files are of this install. */
+  readonly sweepIntervalMs: number;
+  /** Which are of this install: one alone where the other setting names a server. */
   readonly files: readonly FileName[];
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -19,7 +28,7 @@ export function embeddedChecks(settings: EmbeddedDoctorSettings): readonly Check
   const folder: Check = {
     name: "data folder",
     todo: "let the user that runs Millrace own the folder, with mode 0700, on a disk that works",
-    run: () => dataFolder(settings),
+    run: async () => (await notOfThisRole(settings)) ?? dataFolder(settings),
   };
   const file = (name: FileName): Check => ({
     name: `${name} file`,
@@ -30,10 +39,26 @@ export function embeddedChecks(settings: EmbeddedDoctorSettings): readonly Check
       const facts = await factsOf(name, path, stop);
       if (facts === undefined)
         return { found: `${path} is not there; the first start makes it`, problems: [] };
-      return name === "broker" ? brokerFile(facts, settings) : storeFile(facts, settings.now());
+      return name === "broker" ? brokerFile(facts, settings) : storeFile(facts, settings);
     },
   });
   return [folder, ...settings.files.map(file)];
+}
+
+/** A role that has no use for the broker or the store has neither its URL nor a folder to write in; one that has a use is told by the file. */
+async function notOfThisRole({
+  dataDir,
+  files: [name, ...others],
+}: EmbeddedDoctorSettings): Promise<Finding | undefined> {
+  if (name === undefined || others.length > 0) return undefined;
+  const path = join(resolve(dataDir), `${name}.sqlite`);
+  const isAbsent = await stat(path).then(
+    () => false,
+    (error: NodeJS.ErrnoException) => error.code === "ENOENT",
+  );
+  if (!isAbsent) return undefined;
+  const found = `MILLRACE_${name.toUpperCase()}_URL names no server: a role that needs the ${name} would use a file in ${resolve(dataDir)}`;
+  return { found, problems: [], skipped: true };
 }
 
 async function dataFolder({ dataDir, backlogMaxBytes, files }: EmbeddedDoctorSettings) {
@@ -172,22 +197,16 @@ function brokerFile(facts: FileFacts, { backlogMaxBytes, dataDir }: EmbeddedDoct
   return { found, problems };
 }
 
-function storeFile(facts: FileFacts, nowMs: number) {
-  const until = facts.counts["lease"] ?? 0;
+function storeFile(facts: FileFacts, { now, sweepIntervalMs }: EmbeddedDoctorSettings) {
   const problems = [...soundness(facts)];
-  if (until > 0 && until < nowMs - LEASE_LATE_MS) {
-    problems.push(
-      warning(
-        `no sweeper has held the lease since ${new Date(until).toISOString()}; what is too old stays`,
-        "run `millrace sweeper`, or `millrace standalone`",
-      ),
-    );
-  }
+  const gone = sweeperProblem(
+    { leaseUntilMs: facts.counts["lease"], oldestSecond: facts.counts["oldest second"] },
+    lateAt(now(), sweepIntervalMs),
+    "run `millrace sweeper`, or `millrace standalone`",
+  );
+  if (gone !== undefined) problems.push(gone);
   return { found: `store.sqlite: ${shapeOf(facts)}, ${facts.counts["account"] ?? 0} usernames`, problems };
 }
-
-/** A sweeper pauses between two sweeps, and does not hold the lease meanwhile. */
-const LEASE_LATE_MS = 15 * 60_000;
 
 const shapeOf = ({ sqlite, bytes, walBytes, journal }: FileFacts): string =>
   `${bytesText(bytes)} and ${bytesText(walBytes)} of ${journal}, SQLite ${sqlite}`;

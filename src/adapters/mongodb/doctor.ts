@@ -1,13 +1,22 @@
 import type { Db, MongoClient } from "mongodb";
-import { fault, type Finding, type Problem, warning } from "../../domain/diagnosis.ts";
+import {
+  fault,
+  type Finding,
+  lateAt,
+  type Problem,
+  sweeperProblem,
+  timeOf,
+  warning,
+} from "../../domain/diagnosis.ts";
 import { UPKEEP_LEASE } from "../../domain/retention.ts";
 import { MillraceError } from "../../errors.ts";
 import type { Check, ClockSource } from "../../ports/check.ts";
 import { clientOf, type ConnectionSettings, databaseOf, guarantees, RESTORE_LEASE } from "./connection.ts";
 import { faultOf, wordsOf } from "./faults.ts";
-import { assertVersion, collectionsOf, lookAtSchema } from "./schema.ts";
+import { assertVersion, collectionsOf, lookAtSchema, type SchemaFacts } from "./schema.ts";
 
 export interface MongodbDoctorSettings extends ConnectionSettings {
+  readonly sweepIntervalMs: number;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
@@ -49,7 +58,7 @@ export function mongodbChecks(
       name: "store upkeep",
       after: "store",
       todo: "see the server's log",
-      run: () => translated(() => upkeep(database(), settings.now(), inTime)),
+      run: () => translated(() => upkeep(database(), settings, inTime)),
     },
   ];
   const clock: ClockSource = {
@@ -103,14 +112,13 @@ async function translated<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-function schemaFinding({ missing, wrong }: Awaited<ReturnType<typeof lookAtSchema>>): Finding {
+function schemaFinding({ missing, wrong, nothingThere }: SchemaFacts): Finding {
   const problems = wrong.map(({ detail = "" }) => {
     // The last sentence is what to do.
     const cut = detail.lastIndexOf(". ");
     return fault(detail.slice(0, cut), detail.slice(cut + 2));
   });
-  const collections = missing.filter((one) => one.startsWith("collection ")).length;
-  if (problems.length === 0 && collections === ALL_COLLECTIONS) {
+  if (problems.length === 0 && nothingThere) {
     return { found: "nothing is there yet; the next start of a role makes it", problems };
   }
   if (missing.length > 0) {
@@ -123,8 +131,6 @@ function schemaFinding({ missing, wrong }: Awaited<ReturnType<typeof lookAtSchem
   }
   return { found: problems.length === 0 ? "all collections and indexes are there" : "", problems };
 }
-
-const ALL_COLLECTIONS = 8;
 
 async function write(
   database: Db,
@@ -157,17 +163,18 @@ async function write(
 
 /** A write and a read that take longer, in milliseconds, are told. */
 const SLOW_MS = 1000;
-/** A sweeper pauses between two sweeps, and does not hold the lease meanwhile. */
-const LEASE_LATE_MS = 15 * 60_000;
-/** As the alert MillraceCompactionLag has it. */
-const COMPACTION_LATE_MS = 15 * 60_000;
 
-async function upkeep(database: Db, nowMs: number, inTime: { readonly maxTimeMS: number }): Promise<Finding> {
-  const { lease, distinctName } = collectionsOf(database);
-  const [sweeper, restore, oldest] = await Promise.all([
+async function upkeep(
+  database: Db,
+  { now, sweepIntervalMs }: MongodbDoctorSettings,
+  inTime: { readonly maxTimeMS: number },
+): Promise<Finding> {
+  const { lease, distinctName, hourlyLog } = collectionsOf(database);
+  const [sweeper, restore, oldest, oldestLog] = await Promise.all([
     lease.findOne({ _id: UPKEEP_LEASE }, inTime),
     lease.findOne({ _id: RESTORE_LEASE }, inTime),
     distinctName.findOne({ open: 1 }, { ...inTime, projection: { at: 1 }, sort: { at: 1 } }),
+    hourlyLog.findOne({}, { ...inTime, projection: { last: 1 }, sort: { last: 1 } }),
   ]);
   const problems: Problem[] = [];
   if (restore !== null) {
@@ -180,12 +187,10 @@ async function upkeep(database: Db, nowMs: number, inTime: { readonly maxTimeMS:
   }
   const run = "run `millrace sweeper`; if one runs, its /readyz and log tell what keeps it";
   const until = sweeper?.until;
-  if (until !== undefined && until < nowMs - LEASE_LATE_MS) {
-    problems.push(
-      warning(`no sweeper has held the lease since ${timeOf(until)}; what is too old stays`, run),
-    );
-  }
-  if (oldest !== null && oldest.at < nowMs - COMPACTION_LATE_MS) {
+  const lateAtMs = lateAt(now(), sweepIntervalMs);
+  const gone = sweeperProblem({ leaseUntilMs: until, oldestSecond: oldestLog?.last }, lateAtMs, run);
+  if (gone !== undefined) problems.push(gone);
+  if (oldest !== null && oldest.at < lateAtMs) {
     problems.push(
       warning(
         `counts of distinct names wait to be added up since ${timeOf(oldest.at)}`,
@@ -194,12 +199,10 @@ async function upkeep(database: Db, nowMs: number, inTime: { readonly maxTimeMS:
     );
   }
   const held =
-    until === undefined ? "no sweeper has been here" : `a sweeper has the lease until ${timeOf(until)}`;
+    until === undefined ? "no sweeper has the lease" : `a sweeper has the lease until ${timeOf(until)}`;
   const waits =
     oldest === null
       ? "nothing waits to be added up"
       : `the oldest count that waits to be added up is of ${timeOf(oldest.at)}`;
   return { found: `${held}; ${waits}`, problems };
 }
-
-const timeOf = (ms: number): string => new Date(ms).toISOString();

@@ -153,10 +153,17 @@ export async function ensureSchema(database: Db): Promise<void> {
   await raiseSchemaVersion(database, version);
 }
 
-/** What `ensureSchema` would make, and what it would throw; makes nothing. */
-export async function lookAtSchema(
-  database: Db,
-): Promise<{ readonly missing: readonly string[]; readonly wrong: readonly MillraceError[] }> {
+export interface SchemaFacts {
+  /** What `ensureSchema` would make. */
+  readonly missing: readonly string[];
+  /** What it would throw. */
+  readonly wrong: readonly MillraceError[];
+  /** No role has opened the store yet. The probe is there as soon as somebody has asked whether a write can be done. */
+  readonly nothingThere: boolean;
+}
+
+/** Makes nothing. */
+export async function lookAtSchema(database: Db): Promise<SchemaFacts> {
   const missing: string[] = [];
   const wrong: MillraceError[] = [];
   await schemaVersionOf(database).catch((error: unknown) => {
@@ -176,7 +183,8 @@ export async function lookAtSchema(
       wrong.push(error);
     }
   }
-  return { missing, wrong };
+  const nothingThere = !existing.some(({ name }) => name !== "probe" && Object.hasOwn(schema, name));
+  return { missing, wrong, nothingThere };
 }
 
 /** @throws MillraceError STORE_MISMATCH */
