@@ -38,6 +38,7 @@ const signals: { readonly [K in SignalName]: Signals[K] } = {
   "store.called": { queue: "hourlyLog", operation: "apply", seconds: 0, code: undefined },
   "store.waiting": { queue: "hourlyLog", error: undefined },
   "months.discarded": { counts: 0, before: "" },
+  "months.spared": { before: "", aheadSeconds: 0 },
   "sweep.finished": {
     expired: 0,
     forgotten: 0,

@@ -54,21 +54,22 @@ export function certificateReader(
 ): (() => Certificates) | undefined {
   if (!isNamed(config, purpose)) return undefined;
   let last = readCertificates(config, purpose);
-  let failing = false;
+  let fault = "";
   const read = (): Certificates => {
     try {
       last = readCertificates(config, purpose);
-      failing = false;
-    } catch {
+      fault = "";
+    } catch (error) {
       // In the middle of being replaced, they do not fit each other.
-      failing = true;
+      if (wordsOf(error) !== fault) emit("certificates.refused", { purpose, error });
+      fault = wordsOf(error);
     }
     return last;
   };
   const state = (): FileState => {
     // Nobody may have connected for weeks.
     const expiresAtMs = expiryOf(read());
-    return { failing, expiresAtMs };
+    return { failing: fault !== "", expiresAtMs };
   };
   emit("file.watched", { file: purpose, state });
   return read;

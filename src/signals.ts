@@ -96,6 +96,8 @@ export interface Signals {
   "store.waiting": { readonly queue: ProjectionName; readonly error: unknown };
   /** Counts, each of a month and a metric, that are gone for good: of the months before this one. */
   "months.discarded": { readonly counts: number; readonly before: string };
+  /** The sweeper's clock and that of the store are too far apart to discard what is before this month; below 0 it is behind. */
+  "months.spared": { readonly before: string; readonly aheadSeconds: number };
   "sweep.finished": {
     readonly expired: number;
     readonly forgotten: number;

@@ -78,6 +78,30 @@ test("who connects anew is given what was renewed, and the last good ones while 
   expect(read?.()).not.toEqual(first);
 });
 
+test("who connects anew has the log told what is wrong with the files, once as long as it is the same", async () => {
+  const [cert, key] = [join(folder, "told.pem"), join(folder, "told.key")];
+  await copyFile(one.cert, cert);
+  await copyFile(one.key, key);
+  const told: string[] = [];
+  const read = certificateReader(brokerConfig(cert, key), "broker", (name, fact) => {
+    if (name === "certificates.refused") told.push(String((fact as Signals["certificates.refused"]).error));
+  });
+  const readTwice = () => [read?.(), read?.()];
+  readTwice();
+  expect(told).toEqual([]);
+  await copyFile(other.key, key);
+  readTwice();
+  expect(told).toEqual([expect.stringContaining("key values mismatch")]);
+  await rm(key);
+  readTwice();
+  expect(told.slice(1)).toEqual([expect.stringContaining("MILLRACE_BROKER_KEY_FILE cannot be read")]);
+  await copyFile(one.key, key);
+  readTwice();
+  await rm(key);
+  readTwice();
+  expect(told.slice(2)).toEqual(told.slice(1, 2));
+});
+
 test("the first of a chain that expires counts, and files are looked at though nobody connects", async () => {
   const short = await Authority.make(folder, "short", 1);
   const [cert, key] = [join(folder, "chain.pem"), join(folder, "chain.key")];

@@ -6,7 +6,7 @@ import { decodeMessage, type Message } from "../domain/envelope.ts";
 import type { ProjectionName } from "../domain/projection.ts";
 import { asMillraceError, MillraceError } from "../errors.ts";
 import type { DeadLetter, DeadLetters } from "../ports/broker.ts";
-import { nameOf, queueAndId, select } from "./dead-letters.ts";
+import { listedOf, nameOf, queueAndId, select, type ToSettle } from "./dead-letters.ts";
 
 /**
  * Writes letters as NDJSON, which `repairedLetters` reads once it is mended. A reader that has enough, such as `head`, ends it
@@ -63,7 +63,7 @@ export interface Fault {
 }
 export interface Repaired {
   /** Each with the message that its line says, under the id that it had; oldest first. */
-  readonly letters: readonly DeadLetter[];
+  readonly letters: readonly ToSettle[];
   readonly faults: readonly Fault[];
 }
 
@@ -79,7 +79,7 @@ export async function repairedLetters(
   const { repairs, faults } = repairsIn(file);
   // A selection without names is one of all letters.
   if (repairs.size === 0) return { letters: [], faults };
-  const letters: DeadLetter[] = [];
+  const letters: ToSettle[] = [];
   const found = new Set<string>();
   const ids = new Set(repairs.keys());
   const named = { ids, queue: undefined, match: undefined, deadBeforeMs: undefined, limit: Infinity };
@@ -88,7 +88,7 @@ export async function repairedLetters(
     const repair = repairs.get(name);
     if (repair === undefined) continue;
     const message = { id: letter.message.id, contentType: repair.contentType, body: repair.body };
-    letters.push({ ...letter, message });
+    letters.push({ ...listedOf({ ...letter, message }), repaired: message });
     const reason = accepted === "any" || found.has(name) ? undefined : unreadable(message);
     if (reason !== undefined) faults.push({ line: repair.line, reason });
     found.add(name);

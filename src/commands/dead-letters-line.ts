@@ -5,7 +5,16 @@ import { projectionNames } from "../domain/projection.ts";
 import { MillraceError } from "../errors.ts";
 import type { Broker, DeadLetter } from "../ports/broker.ts";
 import { bytesOf, repairedLetters, writeLines } from "./dead-letter-lines.ts";
-import { type Action, listText, nameOf, type Selection, select, settle, showText } from "./dead-letters.ts";
+import {
+  listedOf,
+  listText,
+  nameOf,
+  type Selection,
+  select,
+  settle,
+  showText,
+  type ToSettle,
+} from "./dead-letters.ts";
 
 export interface DeadLettersContext {
   /** Every setting as a flag. */
@@ -58,7 +67,7 @@ export function addDeadLetters(millrace: Command, context: DeadLettersContext): 
   add("list", "Lists them, a line each.", "[ids...]").action((ids: string[], options, command: Command) =>
     withLetters("deadLetters.listed", command, async (broker, about) => {
       const found = select(broker.deadLetters, selectionOf(ids, options));
-      say(listText(await Array.fromAsync(named(found, about))));
+      say(listText(await Array.fromAsync(named(found, about), listedOf)));
     }),
   );
   add("show", "Prints them whole.", "<ids...>").action((ids: string[], options, command: Command) =>
@@ -100,7 +109,7 @@ export function addDeadLetters(millrace: Command, context: DeadLettersContext): 
       await using broker = await context.openBroker(command);
       const accepted = options.force === true ? "any" : "readable";
       const { letters, faults } = await repairedLetters(broker.deadLetters, lines, accepted);
-      if (faults.length === 0) return await settleAsking("replayRepaired", broker, letters, options);
+      if (faults.length === 0) return await settleAsking("replay", broker, letters, options);
       for (const { line, reason } of faults) complain(`line ${line}: ${reason}`);
       say("nothing done");
       fail();
@@ -116,14 +125,14 @@ export function addDeadLetters(millrace: Command, context: DeadLettersContext): 
     command: Command,
   ): Promise<void> {
     await using broker = await context.openBroker(command);
-    const letters = await Array.fromAsync(select(broker.deadLetters, selectionOf(ids, options)));
+    const letters = await Array.fromAsync(select(broker.deadLetters, selectionOf(ids, options)), listedOf);
     await settleAsking(action, broker, letters, options);
   }
 
   async function settleAsking(
-    action: Action,
+    action: "replay" | "drop",
     { deadLetters }: Broker,
-    letters: readonly DeadLetter[],
+    letters: readonly ToSettle[],
     { yes }: Asking,
   ): Promise<void> {
     const terminal = yes === true ? undefined : { input: streams.stdin, output: streams.stderr };

@@ -64,14 +64,24 @@ const bodyOf = (letter: DeadLetter): string => Buffer.from(letter.message.body).
 
 const onOneLine = (text: string): string => printable(text).replaceAll("\n", String.raw`\u000a`);
 
+/** A letter without its message: the bodies of all that a queue holds may be more than a process has memory for. */
+export interface Listed extends Omit<DeadLetter, "message"> {
+  readonly bytes: number;
+}
+
+/** Keeps no body. */
+export function listedOf({ id, queue, reason, attempts, deadAtMs, message }: DeadLetter): Listed {
+  return { id, queue, reason, attempts, deadAtMs, bytes: message.body.byteLength };
+}
+
 /** One line each: what it is called, since when, after how many attempts, how large, and why. */
-export function listText(letters: readonly DeadLetter[]): string {
+export function listText(letters: readonly Listed[]): string {
   if (letters.length === 0) return "no dead letters";
   const rows = letters.map((letter) => [
     nameOf(letter),
     new Date(letter.deadAtMs).toISOString(),
     String(letter.attempts),
-    `${letter.message.body.byteLength} B`,
+    `${letter.bytes} B`,
     letter.reason,
   ]);
   return aligned([
@@ -99,13 +109,13 @@ export function showText(letters: readonly DeadLetter[]): string {
     .join("\n\n");
 }
 
-/** "replayRepaired" puts back the messages that the letters now hold. */
-export type Action = "replay" | "replayRepaired" | "drop";
+/** With `repaired`, what a replay puts back instead of what died. */
+export interface ToSettle extends Listed, Partial<Pick<Replay, "repaired">> {}
 
 export interface Settling {
-  readonly action: Action;
+  readonly action: "replay" | "drop";
   readonly deadLetters: DeadLetters;
-  readonly letters: readonly DeadLetter[];
+  readonly letters: readonly ToSettle[];
   /** Where to ask first; undefined for not at all. */
   readonly terminal: Terminal | undefined;
 }
@@ -120,14 +130,13 @@ export interface Settled {
 export async function settle(settling: Settling): Promise<Settled> {
   const { action, letters, terminal } = settling;
   if (letters.length === 0) return { text: "no dead letters match", settled: 0 };
-  const verb = action === "drop" ? "drop" : "replay";
   if (terminal !== undefined) {
     terminal.output.write(`${listText(letters)}\n`);
-    const agreed = await confirmed(`${verb} these ${letters.length}?`, terminal);
+    const agreed = await confirmed(`${action} these ${letters.length}?`, terminal);
     if (!agreed) return { text: "nothing done", settled: 0 };
   }
   const settled = await settleAll(settling);
-  return { text: `${verb}: ${settled} of ${letters.length}`, settled };
+  return { text: `${action}: ${settled} of ${letters.length}`, settled };
 }
 
 async function settleAll({ action, deadLetters, letters }: Settling): Promise<number> {
@@ -135,20 +144,16 @@ async function settleAll({ action, deadLetters, letters }: Settling): Promise<nu
   for (const queue of projectionNames) {
     const own = letters.filter((letter) => letter.queue === queue);
     if (own.length === 0) continue;
-    if (action === "drop")
-      settled += await deadLetters.drop(
-        queue,
-        own.map(({ id }) => id),
-      );
-    else
-      settled += await deadLetters.replay(
-        queue,
-        own.map((letter) => replayOf(letter, action)),
-      );
+    settled +=
+      action === "drop"
+        ? await deadLetters.drop(
+            queue,
+            own.map(({ id, deadAtMs }) => ({ id, deadAtMs })),
+          )
+        : await deadLetters.replay(
+            queue,
+            own.map(({ id, repaired }) => ({ id, repaired })),
+          );
   }
   return settled;
-}
-
-function replayOf({ id, message }: DeadLetter, action: "replay" | "replayRepaired"): Replay {
-  return { id, repaired: action === "replayRepaired" ? message : undefined };
 }

@@ -58,6 +58,12 @@ export interface DeadLetter {
   readonly deadAtMs: number;
 }
 
+/**
+ * Which dead letter to delete. An id may be that of several, as of a message that died again after it was replayed: the time
+ * tells them apart.
+ */
+export type Drop = Pick<DeadLetter, "id" | "deadAtMs">;
+
 /** A dead letter to put back: as it was, or as `repaired` under the message id that it had. */
 export interface Replay {
   readonly id: string;
@@ -69,8 +75,8 @@ export interface DeadLetters {
   list(queue: ProjectionName): AsyncIterable<DeadLetter>;
   /** Puts them back into their queue as attempt 1. Resolves to how many; an id that is not there is passed over. */
   replay(queue: ProjectionName, letters: readonly Replay[]): Promise<number>;
-  /** Deletes them for good. Resolves to how many. */
-  drop(queue: ProjectionName, ids: readonly string[]): Promise<number>;
+  /** Deletes them for good, and never more than are given. Resolves to how many; one that is not there is passed over. */
+  drop(queue: ProjectionName, letters: readonly Drop[]): Promise<number>;
 }
 
 export interface Broker extends Publisher, Consumer, AsyncDisposable {

@@ -101,10 +101,13 @@ export interface UpkeepStore {
    */
   mergeMonths(firstDayKept: string, nowMs: number): Promise<number>;
   /**
-   * Deletes the counts of every month before `firstMonthKept` for good, and no day. Resolves to how many months and metrics.
-   * Exact whatever number of callers race or die, here or in `mergeMonths`; may leave some of a great many to the next call.
+   * Deletes the counts of every month before `firstMonthKept` for good, and no day. Tells how many months and metrics as soon as
+   * it is decided that they go, which a rejection later on does not undo. Exact whatever number of callers race or die, here or
+   * in `mergeMonths`; may leave some of a great many to the next call.
    */
-  discardMonths(firstMonthKept: string, nowMs: number): Promise<number>;
+  discardMonths(firstMonthKept: string, nowMs: number, discarded: (counts: number) => void): Promise<void>;
+  /** The time by the store's own clock, in milliseconds since 1970; undefined where it has none, or does not tell. */
+  serverTime(): Promise<number | undefined>;
   /** When the oldest change was applied that `mergeMonths` has still to take up; undefined where there is none. */
   unmergedSince(): Promise<number | undefined>;
 }

@@ -1,3 +1,4 @@
+import { DAY_MS } from "../domain/distinct-name.ts";
 import { firstDayKept, firstMonthKept, hourWindow, UPKEEP_LEASE } from "../domain/retention.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { UpkeepStore } from "../ports/store.ts";
@@ -20,6 +21,8 @@ export interface SweeperSettings {
 
 /** One sweeper at a time, by the lease; it is renewed before each step, so a step must be shorter. */
 const LEASE_MS = 10_000;
+/** Further apart, this clock and the store's own are no base for deleting months. */
+const CLOCK_OFF_MS = DAY_MS;
 /** Rows a step deletes: some tens of milliseconds in which a writer waits. */
 const ROWS_A_STEP = 5000;
 
@@ -69,11 +72,7 @@ export async function sweep(
     : 0;
   const firstMonth = firstMonthKept(clock.now(), settings);
   const discarded =
-    firstMonth !== undefined && !stop.aborted && (await mine())
-      ? await store.discardMonths(firstMonth, clock.now())
-      : 0;
-  if (firstMonth !== undefined && discarded > 0)
-    emit("months.discarded", { counts: discarded, before: firstMonth });
+    firstMonth !== undefined && !stop.aborted && (await mine()) ? await discardMonths(parts, firstMonth) : 0;
   const unmergedSinceMs = await store.unmergedSince();
   emit("sweep.finished", {
     expired,
@@ -85,4 +84,23 @@ export async function sweep(
       unmergedSinceMs === undefined ? 0 : Math.max(0, clock.now() - unmergedSinceMs) / 1000,
   });
   return true;
+}
+
+/** Resolves to how many counts of months went. What goes is told even where the store fails on the way. */
+async function discardMonths({ store, clock, emit }: SweeperParts, before: string): Promise<number> {
+  const storeMs = await store.serverTime();
+  const aheadMs = storeMs === undefined ? 0 : clock.now() - storeMs;
+  if (Math.abs(aheadMs) > CLOCK_OFF_MS) {
+    emit("months.spared", { before, aheadSeconds: Math.round(aheadMs / 1000) });
+    return 0;
+  }
+  let discarded = 0;
+  try {
+    await store.discardMonths(before, clock.now(), (counts) => {
+      discarded += counts;
+    });
+  } finally {
+    if (discarded > 0) emit("months.discarded", { counts: discarded, before });
+  }
+  return discarded;
 }

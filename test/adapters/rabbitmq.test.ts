@@ -270,6 +270,32 @@ test.skipIf(missing)(
 );
 
 test.skipIf(missing)(
+  "of dead letters with the same bytes and no message id those are dropped that died at the time given, and no more",
+  async () => {
+    const [old, young] = [Date.parse("2026-08-01T00:00:00Z"), Date.parse("2026-11-01T00:00:00Z")];
+    await broker.ready();
+    const model = await connect(at.brokerUrl);
+    const channel = await model.createConfirmChannel();
+    for (const deadAtMs of [old, old, young])
+      channel.sendToQueue("hourlyLog.dead", Buffer.from("same"), {
+        headers: { "x-millrace-dead-at": deadAtMs },
+      });
+    await channel.waitForConfirms();
+    await model.close();
+    const times = async () =>
+      (await Array.fromAsync(broker.deadLetters.list("hourlyLog"))).map(({ deadAtMs }) => deadAtMs);
+    await expect.poll(times, { timeout: 10_000 }).toEqual([old, old, young]);
+    const [first, second] = await Array.fromAsync(broker.deadLetters.list("hourlyLog"));
+    if (first === undefined || second === undefined) throw new Error("they are gone");
+    expect(first.id).toBe(second.id);
+    expect(await broker.deadLetters.drop("hourlyLog", [first])).toBe(1);
+    await expect.poll(times, { timeout: 10_000 }).toEqual([old, young]);
+    expect(await broker.deadLetters.drop("hourlyLog", [first, second])).toBe(1);
+    await expect.poll(times, { timeout: 10_000 }).toEqual([young]);
+  },
+);
+
+test.skipIf(missing)(
   "a dead letter that cannot be published is told, kept, and published when the alarm is over",
   async () => {
     const told: string[] = [];

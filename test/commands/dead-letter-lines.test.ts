@@ -6,7 +6,7 @@ import { PassThrough, Writable } from "node:stream";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { openEmbeddedStore } from "../../src/adapters/embedded/store.ts";
 import { repairedLetters } from "../../src/commands/dead-letter-lines.ts";
-import { settle } from "../../src/commands/dead-letters.ts";
+import { listedOf, settle } from "../../src/commands/dead-letters.ts";
 import { encodeRows, envelopeContentType, type Message, rowsOf } from "../../src/domain/envelope.ts";
 import { type ProjectionName, projectionNames } from "../../src/domain/projection.ts";
 import { MillraceError } from "../../src/errors.ts";
@@ -315,7 +315,7 @@ describe("a question at a terminal", () => {
         done();
       },
     });
-    const letters = await Array.fromAsync(broker.deadLetters.list("hourlyLog"));
+    const letters = await Array.fromAsync(broker.deadLetters.list("hourlyLog"), listedOf);
     const settling = { action: "replay", deadLetters: broker.deadLetters, letters } as const;
     expect(await settle({ ...settling, terminal: { input, output } })).toEqual({
       text: said,

@@ -228,7 +228,14 @@ export function brokerContract(name: string, make: (() => Promise<BrokerWorld>) 
         break;
       }
       const asItWas = (letter: DeadLetter | undefined) => ({ id: letter?.id ?? "", repaired: undefined });
-      expect(await broker.deadLetters.drop("hourlyLog", [b?.id ?? "", "424242"])).toBe(1);
+      const drop = (letter: DeadLetter | undefined, laterMs = 0) => ({
+        id: letter?.id ?? "",
+        deadAtMs: (letter?.deadAtMs ?? 0) + laterMs,
+      });
+      // As if that one had been replayed and had died again since it was listed.
+      expect(await broker.deadLetters.drop("hourlyLog", [drop(b, -1), drop(b, 1)])).toBe(0);
+      const gone = { id: "424242", deadAtMs: drop(b).deadAtMs };
+      expect(await broker.deadLetters.drop("hourlyLog", [drop(b), gone, drop(b)])).toBe(1);
       const consumer = startConsumer(broker, "hourlyLog", 5, () => ack);
       expect(await broker.deadLetters.replay("hourlyLog", [asItWas(a), asItWas(c), asItWas(b)])).toBe(2);
       const replayed = await consumer.took(2);

@@ -76,6 +76,7 @@ function happenIn({ emit }: Prometheus): void {
     emit("settlement.waiting", { queue, error });
   }
   const removed = { expired: 1, forgotten: 1, merged: 1, discarded: 1 };
+  emit("months.discarded", { counts: 1, before: "2026-01" });
   emit("sweep.finished", { ...removed, seconds: 0.1, compactionLagSeconds: 5 });
   emit("sweep.failed", { error });
 }

@@ -30,7 +30,7 @@ for (;;) {
   try {
     await store.mergeMonths(firstDayKept(nowMs, 30), nowMs);
     const firstMonth = firstMonthKept(nowMs, { keepMonths: 3, keepDays: 30 });
-    if (firstMonth !== undefined) await store.discardMonths(firstMonth, nowMs);
+    if (firstMonth !== undefined) await store.discardMonths(firstMonth, nowMs, () => {});
     await store.expireMarks(nowMs - dedupWindowMs, 1000);
   } catch (error) {
     tell({ kind: "failed", reason: String(error) });

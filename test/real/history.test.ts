@@ -232,7 +232,12 @@ async function mergeAll(store: Store, nowMs: number): Promise<void> {
 }
 
 async function discardAll(store: Store, nowMs: number): Promise<void> {
-  while ((await store.discardMonths(firstMonthOf(nowMs), nowMs)) > 0);
+  for (let left = true; left; ) {
+    left = false;
+    await store.discardMonths(firstMonthOf(nowMs), nowMs, () => {
+      left = true;
+    });
+  }
 }
 
 function firstMonthOf(nowMs: number): string {

@@ -95,6 +95,7 @@ const storeWith = (changed: Partial<UpkeepStore>): UpkeepStore => ({
   expireMarks: (...args) => store.expireMarks(...args),
   mergeMonths: (...args) => store.mergeMonths(...args),
   discardMonths: (...args) => store.discardMonths(...args),
+  serverTime: () => store.serverTime(),
   unmergedSince: () => store.unmergedSince(),
   ...changed,
 });
@@ -208,6 +209,47 @@ describe("a sweep", () => {
     ]);
     expect(sweeper.all("sweep.finished").map(({ discarded }) => discarded)).toEqual([0, 1, 0, 2, 0]);
   });
+
+  test("that fails after it has decided what goes for good tells of it all the same, once", async () => {
+    await countDays(event(Date.parse("2026-08-31T00:00:00Z")), event(NOW));
+    const go = new AbortController().signal;
+    const failing = sweeperOf(
+      "a",
+      storeWith({
+        async discardMonths(...args) {
+          await store.discardMonths(...args);
+          return gone();
+        },
+      }),
+    );
+    await expect(failing.sweep(go, { keepMonths: 2 })).rejects.toThrow("gone");
+    expect(failing.all("months.discarded")).toEqual([{ counts: 1, before: "2026-09" }]);
+    const next = sweeperOf("a");
+    await next.sweep(go, { keepMonths: 2 });
+    expect(next.all("months.discarded")).toEqual([]);
+  });
+
+  test.for([
+    ["ahead of", 1],
+    ["behind", -1],
+  ] as const)(
+    "whose clock is more than a day %s the store's discards no month, and says so",
+    async ([, sign]) => {
+      await countDays(event(Date.parse("2026-08-31T00:00:00Z")), event(NOW));
+      const go = new AbortController().signal;
+      const apart = (ms: number) =>
+        sweeperOf("a", storeWith({ serverTime: async () => clock.now() - sign * ms }));
+      const wrong = apart(DAY + 1000);
+      await wrong.sweep(go, { keepMonths: 2 });
+      expect(wrong.all("months.spared")).toEqual([{ before: "2026-09", aheadSeconds: sign * 86_401 }]);
+      expect(wrong.all("sweep.finished")).toMatchObject([{ discarded: 0 }]);
+      expect(await periods("month")).toContain("2026-08 reads 1");
+      const right = apart(DAY);
+      await right.sweep(go, { keepMonths: 2 });
+      expect(right.all("months.spared")).toEqual([]);
+      expect(right.all("months.discarded")).toEqual([{ counts: 1, before: "2026-09" }]);
+    },
+  );
 
   test("cut short by stop ends early, and the next sweep does the rest", async () => {
     const users = Array.from({ length: 4000 }, (_, i) => `user ${i}`);

@@ -4,7 +4,7 @@ import type { Message } from "../../domain/envelope.ts";
 import { type ProjectionName, projectionNames } from "../../domain/projection.ts";
 import { traceContextOf } from "../../domain/trace-context.ts";
 import { MillraceError } from "../../errors.ts";
-import type { Backlog, DeadLetter, Outcome, Replay } from "../../ports/broker.ts";
+import type { Backlog, DeadLetter, Drop, Outcome, Replay } from "../../ports/broker.ts";
 import { openBrokerDatabase, prepareAll } from "./broker-schema.ts";
 
 export interface BrokerFileSettings {
@@ -165,9 +165,12 @@ export class BrokerFile {
     return there.length;
   }
 
-  dropDead(queue: ProjectionName, ids: readonly string[]): number {
-    const there = ids.filter((id) => this.#unbury(indexOf(queue), id));
-    for (const id of there) this.#sql.deleteMessage.run(Number(id));
+  dropDead(queue: ProjectionName, letters: readonly Drop[]): number {
+    const index = indexOf(queue);
+    const there = letters.filter(
+      ({ id, deadAtMs }) => this.#sql.drop.run(index, Number(id), deadAtMs).changes === 1,
+    );
+    for (const { id } of there) this.#sql.deleteMessage.run(Number(id));
     return there.length;
   }
 

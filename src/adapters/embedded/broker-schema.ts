@@ -50,6 +50,7 @@ export function prepareAll(database: DatabaseSync) {
       INSERT INTO dead_letter (queue, seq, reason, attempts, dead_at)
       SELECT queue, seq, ?3, attempt, ?4 FROM delivery WHERE seq = ?1 AND queue = ?2`),
     unbury: prepare("DELETE FROM dead_letter WHERE queue = ? AND seq = ?"),
+    drop: prepare("DELETE FROM dead_letter WHERE queue = ? AND seq = ? AND dead_at = ?"),
     selectFresh: prepare(`
       SELECT seq, attempt FROM delivery WHERE queue = ? AND seq > ? AND due_at = 0 ORDER BY seq`),
     selectDue: prepare(`

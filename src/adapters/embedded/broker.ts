@@ -146,7 +146,7 @@ export function openEmbeddedBroker(settings: EmbeddedBrokerSettings, clock: Cloc
     deadLetters: {
       list,
       replay,
-      drop: (queue, ids) => thread.call("dropDead", queue, ids),
+      drop: (queue, letters) => thread.call("dropDead", queue, letters),
     },
     [Symbol.asyncDispose]: () => thread[Symbol.asyncDispose](),
   };

@@ -28,7 +28,9 @@ export async function openEmbeddedStore(dataDir: string): Promise<Store> {
     expireHourlyLog: (upToSecond, limit) => writer.call("expireHourlyLog", upToSecond, limit),
     expireMarks: (beforeMs, limit) => writer.call("expireMarks", beforeMs, limit),
     mergeMonths: (firstDayKept) => writer.call("mergeMonths", firstDayKept),
-    discardMonths: (firstMonthKept) => writer.call("discardMonths", firstMonthKept),
+    discardMonths: async (firstMonthKept, _nowMs, discarded) =>
+      discarded(await writer.call("discardMonths", firstMonthKept)),
+    serverTime: async () => undefined,
     // Each change is in its day as soon as it is applied.
     unmergedSince: async () => undefined,
     ready: async () => void (await Promise.all([writer.call("ready"), reader.call("ready")])),

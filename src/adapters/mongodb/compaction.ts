@@ -28,45 +28,53 @@ export async function compact(
   firstDayKept: string,
   nowMs: number,
 ): Promise<number> {
-  await foldWhile(log, () => openParts(runner), PARTS_MS, nowMs);
-  return foldWhile(log, () => oldDays(runner, firstDayKept), MONTHS_MS, nowMs);
+  let moved = 0;
+  const added = (emptied: number): void => void (moved += emptied);
+  await foldWhile(log, { plan: () => openParts(runner), added }, PARTS_MS, nowMs);
+  await foldWhile(log, { plan: () => oldDays(runner, firstDayKept), added }, MONTHS_MS, nowMs);
+  return moved;
+}
+
+/** Which months go, and who is told how many of them with a metric do. */
+export interface Discard {
+  readonly firstMonthKept: string;
+  readonly discarded: (counts: number) => void;
 }
 
 /**
  * Folds that take from every month before `firstMonthKept` all that it has. What is left of it, an empty total, goes once no
- * fold that it has taken can be applied again, as that of a day that was merged: see expiry.ts. Resolves to how many months
- * and metrics this call has emptied.
+ * fold that it has taken can be applied again, as that of a day that was merged: see expiry.ts.
  */
 export function discardMonths(
   runner: Runner,
   log: FoldLog,
-  firstMonthKept: string,
+  { firstMonthKept, discarded }: Discard,
   nowMs: number,
-): Promise<number> {
-  return foldWhile(log, () => oldMonths(runner, firstMonthKept), DISCARD_MS, nowMs);
+): Promise<void> {
+  const folds = { plan: () => oldMonths(runner, firstMonthKept), added: discarded };
+  return foldWhile(log, folds, DISCARD_MS, nowMs);
+}
+
+interface Folds {
+  readonly plan: () => Promise<Plan | undefined>;
+  /** Called for each fold that this call adds. From then on it is decided, whoever takes it to its end. */
+  readonly added: (emptied: number) => void;
 }
 
 /** Adds fold after fold until nothing is left to plan, or the time is up. */
-async function foldWhile(
-  log: FoldLog,
-  plan: () => Promise<Plan | undefined>,
-  forMs: number,
-  nowMs: number,
-): Promise<number> {
+async function foldWhile(log: FoldLog, folds: Folds, forMs: number, nowMs: number): Promise<void> {
   const endAt = performance.now() + forMs;
-  let emptied = 0;
   do {
     const previous = await log.latest();
     await log.finish(previous);
     // Read only now: it is exact as long as no other fold comes in between, and then ours is refused.
-    const planned = await plan();
-    if (planned === undefined) return emptied;
+    const planned = await folds.plan();
+    if (planned === undefined) return;
     const added = await log.add(previous, planned, nowMs);
     if (added === undefined) continue;
+    folds.added(planned.emptied);
     await log.finish(added);
-    emptied += planned.emptied;
   } while (performance.now() < endAt);
-  return emptied;
 }
 
 /** When the oldest part was inserted that no fold has counted. */

@@ -87,6 +87,14 @@ export class Connection implements Runner, AsyncDisposable {
     );
   }
 
+  /** The time by the server's clock; undefined where it does not tell. */
+  serverTime(): Promise<number | undefined> {
+    return this.run(async () => {
+      const { localTime } = await this.#client.db(this.#database).admin().command({ hello: 1 });
+      return localTime instanceof Date ? localTime.getTime() : undefined;
+    });
+  }
+
   /** With full jitter, so that those who met do not meet again. */
   async pause(tries: number): Promise<void> {
     await this.#clock.sleep(

@@ -54,8 +54,9 @@ export function openMongodbStore(settings: MongodbStoreSettings, clock: Clock): 
     expireMarks: (beforeMs, limit) =>
       calls.run(() => expireMarks(connection, log, { beforeMs, windowMs: settings.dedupWindowMs }, limit)),
     mergeMonths: (firstDayKept, nowMs) => calls.run(() => compact(connection, log, firstDayKept, nowMs)),
-    discardMonths: (firstMonthKept, nowMs) =>
-      calls.run(() => discardMonths(connection, log, firstMonthKept, nowMs)),
+    discardMonths: (firstMonthKept, nowMs, discarded) =>
+      calls.run(() => discardMonths(connection, log, { firstMonthKept, discarded }, nowMs)),
+    serverTime: () => calls.run(() => connection.serverTime()),
     unmergedSince: () => calls.run(() => oldestOpenPart(connection)),
     ready: () =>
       calls.run(async () => {

@@ -1,5 +1,5 @@
 import type { ProjectionName } from "../../domain/projection.ts";
-import type { DeadLetter, DeadLetters } from "../../ports/broker.ts";
+import type { DeadLetter, DeadLetters, Drop } from "../../ports/broker.ts";
 import { type Address, answered, openConnection, unavailable } from "./connection.ts";
 import { deadLetterOf } from "./message.ts";
 import type { ConfirmingPublisher } from "./publisher.ts";
@@ -51,15 +51,21 @@ export function deadLettersOf(address: Address, publisher: ConfirmingPublisher):
       }
       return replayed;
     },
-    async drop(queue, ids) {
-      const wanted = new Set(ids);
+    async drop(queue, letters) {
+      // Those that died of the same bytes in the same second are as good as each other, and counted.
+      const wanted = new Map<string, number>();
+      for (const letter of letters) wanted.set(keyOf(letter), 1 + (wanted.get(keyOf(letter)) ?? 0));
       let dropped = 0;
       for await (const { letter, remove } of found(queue)) {
-        if (!wanted.has(letter.id)) continue;
+        const left = wanted.get(keyOf(letter)) ?? 0;
+        if (left === 0) continue;
         remove();
+        wanted.set(keyOf(letter), left - 1);
         dropped += 1;
       }
       return dropped;
     },
   };
 }
+
+const keyOf = ({ id, deadAtMs }: Drop): string => `${deadAtMs} ${id}`;

@@ -64,6 +64,11 @@ export function createLogSubscriber(logger: Logger): Emit {
       logger.warn(fact, "a retry or dead letter cannot be published: its delivery waits unsettled"),
     "store.waiting": (fact) => logger.warn(fact, "store unavailable: deliveries wait unsettled"),
     "months.discarded": (fact) => logger.info(fact, "months beyond MILLRACE_KEEP_MONTHS were deleted"),
+    "months.spared": (fact) =>
+      logger.warn(
+        fact,
+        "no month is deleted: the clocks of the sweeper and the store are more than a day apart",
+      ),
     "sweep.finished": (fact) => logger.debug(fact, "sweep finished"),
     "sweep.failed": (fact) => logger.warn(fact, "sweep failed: the next round will do its work"),
     "tracing.opened": ({ endpoint }) => logger.info({ endpoint }, "traces are exported"),

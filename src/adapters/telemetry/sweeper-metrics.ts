@@ -40,10 +40,11 @@ export function sweeperMetrics(registry: Registry): Subscribers {
     }),
   });
   return {
-    "sweep.finished": ({ expired, forgotten, merged, discarded, seconds, compactionLagSeconds }) => {
+    // Of these it is told at once, as they are gone for good: the sweep may fail after.
+    "months.discarded": ({ counts }) => swept.inc({ kind: "discarded" }, counts),
+    "sweep.finished": ({ expired, forgotten, merged, seconds, compactionLagSeconds }) => {
       sweeps.inc({ outcome: "finished" });
-      for (const [kind, rows] of Object.entries({ expired, forgotten, merged, discarded }))
-        swept.inc({ kind }, rows);
+      for (const [kind, rows] of Object.entries({ expired, forgotten, merged })) swept.inc({ kind }, rows);
       sweepSeconds.observe(seconds);
       gauges ??= made();
       gauges.last.setToCurrentTime();
