@@ -8,9 +8,9 @@ const QUEUES_LEFT =
 export function erasureOf(queues: QueueErasure, views: ViewErasure): Erasure {
   return {
     async round(username, waitMs) {
-      const { erased, inHand } = await queues.round(username, waitMs, views.isBegun);
+      const { erased, ...others } = await queues.round(username, waitMs, views.isBegun);
       // Only now: of two copies of a message, one may have been counted before it was rewritten.
-      return { erased: erasedAlso(erased, await views.erase(username)), inHand };
+      return { erased: erasedAlso(erased, await views.erase(username)), ...others };
     },
     purge: async () => [QUEUES_LEFT, ...(await views.purge())],
     holding: async (texts) => [...queues.holding(), ...(await views.holding(texts))],

@@ -37,14 +37,14 @@ export function openRabbitmqErasure(settings: RabbitmqErasureSettings, clock: Cl
     emit: () => {},
     onMismatch: () => {},
   });
-  const inHand = inHandIn(managementOf(address, brokerManagementUrl));
+  const askInHand = inHandIn(managementOf(address, brokerManagementUrl));
   let holding: readonly string[] = [];
 
   /** By figures of after the last message was taken: who looks at dead letters has them in hand, and a retry may be on its way. */
   async function othersInHand(waitMs: number): Promise<number> {
     await clock.sleep(figuresMs);
     const until = clock.now() + waitMs;
-    for (let found = await inHand(); ; found = await inHand()) {
+    for (let found = await askInHand(); ; found = await askInHand()) {
       if (found === 0 || clock.now() >= until) return found;
       await clock.sleep(LOOK_MS);
     }
@@ -60,7 +60,9 @@ export function openRabbitmqErasure(settings: RabbitmqErasureSettings, clock: Cl
         const control = await connection.channel();
         await assertNoConsumer(control, clock, waitMs);
         await assertNoRetry(control, clock, RETRIES_MS);
-        const rewriting: Rewriting = { username, isBegun, erased: { ...nothingErased }, begun: new Set() };
+        const begun = new Set<string>();
+        const tooNew = new Set<string>();
+        const rewriting: Rewriting = { username, isBegun, erased: { ...nothingErased }, begun, tooNew };
         const rotations = await Promise.all(
           projectionNames.map(async (queue) => {
             const channel = await connection.channel();
@@ -77,7 +79,8 @@ export function openRabbitmqErasure(settings: RabbitmqErasureSettings, clock: Cl
         await assertNoRetry(control, clock, 0);
         for (const rotation of rotations.flat()) others += await rotation.runReturned();
         holding = rotations.flat().flatMap(({ holds, name }) => (holds ? [`the queue ${name}`] : []));
-        return { erased: rewriting.erased, inHand: rewriting.begun.size + others };
+        const inHand = begun.size + tooNew.size + others;
+        return { erased: rewriting.erased, inHand, tooNew: tooNew.size };
       } catch (error) {
         throw unavailable(error);
       } finally {
