@@ -99,6 +99,19 @@ describe.skipIf(brokerAt === undefined)("the erasure of a user from RabbitMQ", {
       await model.close();
     }
   }
+  /** Publishes into one queue. Resolves to whether it has been taken. */
+  async function takes(queue: string, { id: messageId, contentType, body }: Message): Promise<boolean> {
+    const model = await connect(world.brokerUrl);
+    try {
+      const channel = await model.createConfirmChannel();
+      const properties = { messageId, contentType, persistent: true };
+      return await new Promise((resolve) => {
+        channel.sendToQueue(queue, Buffer.from(body), properties, (error) => resolve(error === null));
+      });
+    } finally {
+      await model.close();
+    }
+  }
   const depth = (queue: string): Promise<number> =>
     asking(async (channel) => (await channel.checkQueue(queue)).messageCount);
   const purge = (queue: string): Promise<unknown> => asking((channel) => channel.purgeQueue(queue));
@@ -220,8 +233,17 @@ describe.skipIf(brokerAt === undefined)("the erasure of a user from RabbitMQ", {
     };
     const vhost = new URL(world.brokerUrl).pathname.slice(1);
     const policy = `${api.origin}/api/policies/${vhost}/short`;
-    const messages = [messageOf(event(NAME), event("ann")), messageOf(event("bob")), messageOf(event(NAME))];
-    for (const message of messages) await broker.publish(message);
+    // More than are out of the queue at a time: only what is in it counts towards its limit.
+    const shared = Array.from({ length: 40 }, () => messageOf(event(NAME), event("ann")));
+    for (const message of shared) await broker.publish(message);
+    const others: Message[] = [];
+    /** A policy is in force some time after it was put. */
+    const accepts = async (): Promise<boolean> => {
+      const message = messageOf(event("bob"));
+      const isTaken = await takes("hourlyLog", message);
+      if (isTaken) others.push(message);
+      return isTaken;
+    };
     await fetch(policy, {
       method: "PUT",
       headers,
@@ -231,14 +253,18 @@ describe.skipIf(brokerAt === undefined)("the erasure of a user from RabbitMQ", {
         definition: { "max-length": 1, overflow: "reject-publish" },
       }),
     });
-    await expect.poll(() => round().then(String, ({ code }) => code), poll).toBe("BROKER_FULL");
+    await expect.poll(accepts, poll).toBe(false);
+    await expect(round()).rejects.toMatchObject({ code: "BROKER_FULL" });
+    await expect.poll(() => depth("hourlyLog"), poll).toBe(shared.length + others.length);
     await fetch(policy, { method: "DELETE", headers });
+    await expect.poll(accepts, poll).toBe(true);
     await expect.poll(() => round().then(({ inHand }) => inHand, String), poll).toBe(0);
-    const found = eventsOf(await deliver("hourlyLog", 2));
-    expect(found.toSorted(byId)).toEqual([
-      [messages[0]?.id, event("ann")],
-      [messages[1]?.id, event("bob")],
-    ]);
+    const left = [
+      ...shared.map(({ id }) => [id, event("ann")]),
+      ...others.map(({ id }) => [id, event("bob")]),
+    ];
+    const found = eventsOf(await deliver("hourlyLog", left.length));
+    expect(found.toSorted(byId)).toEqual(left.toSorted(byId));
     expect(await depth("hourlyLog")).toBe(0);
   });
 
