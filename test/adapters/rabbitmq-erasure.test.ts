@@ -1,6 +1,9 @@
 import { type Channel, connect } from "amqplib";
 import * as fc from "fast-check";
 import { randomUUIDv7 } from "node:crypto";
+import { once } from "node:events";
+import { createServer, type RequestListener } from "node:http";
+import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, inject, test, vi } from "vitest";
 import { systemClock } from "../../src/adapters/clock.ts";
 import { openRabbitmqErasure } from "../../src/adapters/rabbitmq/erasure.ts";
@@ -34,6 +37,13 @@ const poll = { timeout: 120_000, interval: 200 };
 /** The tests' broker counts each second: see test/parts/rabbitmq.ts. */
 const FIGURES_MS = 4000;
 const never: IsBegun = async () => false;
+async function listening(answer: RequestListener) {
+  const server = createServer(answer);
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  return { url: `http://127.0.0.1:${port}`, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+}
 
 describe.skipIf(brokerAt === undefined)("the erasure of a user from RabbitMQ", { timeout: 600_000 }, () => {
   let world: Awaited<ReturnType<typeof rabbitmqBroker>>;
@@ -192,6 +202,30 @@ describe.skipIf(brokerAt === undefined)("the erasure of a user from RabbitMQ", {
     // It waits for one that is about to end.
     expect((await round()).erased.events).toBe(3);
   });
+
+  test.for(["no answer", "no statistics"])(
+    "without a management API that tells what is in hand (%s) it ends before anything is changed",
+    async (lack) => {
+      const message = messageOf(event(NAME));
+      await broker.publish(message);
+      const queues = projectionNames.flatMap((name) => [{ name }, { name: `${name}.dead` }]);
+      await using api = await listening((_, response) => {
+        response.statusCode = lack === "no answer" ? 503 : 200;
+        response.end(JSON.stringify(queues));
+      });
+      let now = 0;
+      await using blind = openRabbitmqErasure(
+        { brokerUrl: world.brokerUrl, brokerManagementUrl: api.url, confirmTimeoutMs: 60_000 },
+        { now: () => now, sleep: async (ms) => void (now += ms) },
+      );
+      await expect(blind.round(NAME, 0, never)).rejects.toMatchObject({
+        code: "BROKER_UNAVAILABLE",
+        detail: expect.stringContaining("the management API"),
+      });
+      for (const queue of projectionNames)
+        expect(eventsOf(await deliver(queue, 1))).toEqual([[message.id, event(NAME)]]);
+    },
+  );
 
   test("a dead letter that somebody looks at meanwhile is told to be in hand, and found once it is back", async () => {
     await broker.publish(messageOf(event(NAME)));
