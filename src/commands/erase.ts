@@ -49,16 +49,22 @@ export async function erase(
     rounds += 1;
     erased = erasedAlso(erased, round.erased);
     about.settled = countErased(erased);
-    const complete = countErased(round.erased) === 0 && round.inHand === 0;
-    if (!complete && performance.now() < until) {
+    // No further round could do more to messages of a later version.
+    const isLast = countErased(round.erased) === 0 && round.inHand === round.tooNew;
+    if (!isLast && performance.now() < until) {
       await sleep(FORGETTING_MS);
       continue;
     }
-    const left = await erasure.purge(WAIT_MS);
+    const complete = isLast && round.inHand === 0;
+    const purged = await erasure.purge(WAIT_MS);
+    const left = round.tooNew > 0 ? [tooNewText(round.tooNew), ...purged] : purged;
     const holding = await erasure.holding(formsOf(username));
     return { erased, rounds, complete, inHand: round.inHand, holding, proof: erasure.proof, left };
   }
 }
+
+const tooNewText = (tooNew: number): string =>
+  `${tooNew} messages of a later version may hold the name, and stay as they are: erase with that version of Millrace`;
 
 export const isProven = ({ complete, holding }: EraseReport): boolean => complete && holding.length === 0;
 
@@ -77,7 +83,10 @@ export function eraseText(report: EraseReport): string {
   const lines = [`erased in ${rounds} ${rounds === 1 ? "round" : "rounds"}:`];
   lines.push(aligned(erasedKinds.map((kind) => [String(erased[kind]), words[kind]])));
   if (!complete) {
-    const why = inHand > 0 ? `${inHand} deliveries are still in the hands of others` : "more has come in";
+    const why =
+      inHand > 0
+        ? `${inHand} deliveries are still in the hands of others, or had to stay as they are`
+        : "more has come in";
     lines.push(`not complete: ${why}. Run it again.`);
   }
   for (const place of holding)

@@ -1,3 +1,4 @@
+import { MillraceError } from "../errors.ts";
 import { decodeMessage, encodeRows, type Envelope, type Message, rowsOf } from "./envelope.ts";
 
 /** Within so long a worker has forgotten what it knew of the names of before an erasure, in milliseconds. */
@@ -43,18 +44,20 @@ export type WithoutUser =
   /** `left` are the events of others; the message may be empty then, and has its id all the same. */
   | { readonly kind: "less"; readonly message: Message; readonly taken: number; readonly left: number }
   /** No event can be told from another in it, and the name is there. */
-  | { readonly kind: "unreadable" };
+  | { readonly kind: "unreadable" }
+  /** The name is there; a later Millrace can read it, and has to take the events out. */
+  | { readonly kind: "too new" };
 
 /** Takes the events of a user out of a message. Those of others stay as they are, in their order, under their message's id. */
 export function withoutUser(message: Message, username: string): WithoutUser {
   const { contentType: type } = message;
   if (!mayHold(message.body, username) && !mayHold(Buffer.from(type), username)) return { kind: "as it was" };
   const envelope = readable(message);
-  if (envelope === undefined) {
+  if (typeof envelope === "string") {
     // Escapes and all: what cannot be read cannot be told apart.
     const text = `${type} ${new TextDecoder().decode(message.body)}`;
     const holds = formsOf(username).some((form) => holdsName(text, form));
-    return { kind: holds ? "unreadable" : "as it was" };
+    return { kind: holds ? envelope : "as it was" };
   }
   const left = envelope.events.filter((event) => event.username !== username);
   const taken = envelope.events.length - left.length;
@@ -63,11 +66,11 @@ export function withoutUser(message: Message, username: string): WithoutUser {
   return { kind: "less", message: { ...message, contentType, body }, taken, left: left.length };
 }
 
-function readable(message: Message): Envelope | undefined {
+function readable(message: Message): Envelope | "unreadable" | "too new" {
   try {
     return decodeMessage(message);
-  } catch {
-    return undefined;
+  } catch (error) {
+    return error instanceof MillraceError && error.code === "MESSAGE_TOO_NEW" ? "too new" : "unreadable";
   }
 }
 

@@ -6,6 +6,8 @@ export interface Round {
   readonly erased: Erased;
   /** Deliveries that hold the name, or may, and are still in the hands of others: what they come to will be there after this. */
   readonly inHand: number;
+  /** How many of these are messages of a later version, which stay as they are. */
+  readonly tooNew: number;
 }
 
 /** Where the traces of a user are. Each step is safe to cut short and to repeat. */

@@ -1,6 +1,9 @@
 import { type Channel, connect } from "amqplib";
 import * as fc from "fast-check";
 import { randomUUIDv7 } from "node:crypto";
+import { once } from "node:events";
+import { createServer, type RequestListener } from "node:http";
+import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, inject, test, vi } from "vitest";
 import { systemClock } from "../../src/adapters/clock.ts";
 import { openRabbitmqErasure } from "../../src/adapters/rabbitmq/erasure.ts";
@@ -34,6 +37,13 @@ const poll = { timeout: 120_000, interval: 200 };
 /** The tests' broker counts each second: see test/parts/rabbitmq.ts. */
 const FIGURES_MS = 4000;
 const never: IsBegun = async () => false;
+async function listening(answer: RequestListener) {
+  const server = createServer(answer);
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  return { url: `http://127.0.0.1:${port}`, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+}
 
 describe.skipIf(brokerAt === undefined)("the erasure of a user from RabbitMQ", { timeout: 600_000 }, () => {
   let world: Awaited<ReturnType<typeof rabbitmqBroker>>;
@@ -99,6 +109,19 @@ describe.skipIf(brokerAt === undefined)("the erasure of a user from RabbitMQ", {
       await model.close();
     }
   }
+  /** Publishes into one queue. Resolves to whether it has been taken. */
+  async function takes(queue: string, { id: messageId, contentType, body }: Message): Promise<boolean> {
+    const model = await connect(world.brokerUrl);
+    try {
+      const channel = await model.createConfirmChannel();
+      const properties = { messageId, contentType, persistent: true };
+      return await new Promise((resolve) => {
+        channel.sendToQueue(queue, Buffer.from(body), properties, (error) => resolve(error === null));
+      });
+    } finally {
+      await model.close();
+    }
+  }
   const depth = (queue: string): Promise<number> =>
     asking(async (channel) => (await channel.checkQueue(queue)).messageCount);
   const purge = (queue: string): Promise<unknown> => asking((channel) => channel.purgeQueue(queue));
@@ -153,7 +176,7 @@ describe.skipIf(brokerAt === undefined)("the erasure of a user from RabbitMQ", {
     const first = await round();
     // Of the other two queues: 3 messages with an event, and one that nobody can read.
     expect(first.erased).toMatchObject({ events: 9, unreadable: 3, deadLetters: 2 });
-    expect(await round()).toEqual({ erased: expect.anything(), inHand: 0 });
+    expect(await round()).toEqual({ erased: expect.anything(), inHand: 0, tooNew: 0 });
     expect(erasure.holding()).toEqual([]);
     const left = await letters("hourlyLog");
     expect(left.map(({ reason }) => reason)).toEqual([ERASED_REASON, "of no use"]);
@@ -179,6 +202,30 @@ describe.skipIf(brokerAt === undefined)("the erasure of a user from RabbitMQ", {
     // It waits for one that is about to end.
     expect((await round()).erased.events).toBe(3);
   });
+
+  test.for(["no answer", "no statistics"])(
+    "without a management API that tells what is in hand (%s) it ends before anything is changed",
+    async (lack) => {
+      const message = messageOf(event(NAME));
+      await broker.publish(message);
+      const queues = projectionNames.flatMap((name) => [{ name }, { name: `${name}.dead` }]);
+      await using api = await listening((_, response) => {
+        response.statusCode = lack === "no answer" ? 503 : 200;
+        response.end(JSON.stringify(queues));
+      });
+      let now = 0;
+      await using blind = openRabbitmqErasure(
+        { brokerUrl: world.brokerUrl, brokerManagementUrl: api.url, confirmTimeoutMs: 60_000 },
+        { now: () => now, sleep: async (ms) => void (now += ms) },
+      );
+      await expect(blind.round(NAME, 0, never)).rejects.toMatchObject({
+        code: "BROKER_UNAVAILABLE",
+        detail: expect.stringContaining("the management API"),
+      });
+      for (const queue of projectionNames)
+        expect(eventsOf(await deliver(queue, 1))).toEqual([[message.id, event(NAME)]]);
+    },
+  );
 
   test("a dead letter that somebody looks at meanwhile is told to be in hand, and found once it is back", async () => {
     await broker.publish(messageOf(event(NAME)));
@@ -220,8 +267,17 @@ describe.skipIf(brokerAt === undefined)("the erasure of a user from RabbitMQ", {
     };
     const vhost = new URL(world.brokerUrl).pathname.slice(1);
     const policy = `${api.origin}/api/policies/${vhost}/short`;
-    const messages = [messageOf(event(NAME), event("ann")), messageOf(event("bob")), messageOf(event(NAME))];
-    for (const message of messages) await broker.publish(message);
+    // More than are out of the queue at a time: only what is in it counts towards its limit.
+    const shared = Array.from({ length: 40 }, () => messageOf(event(NAME), event("ann")));
+    for (const message of shared) await broker.publish(message);
+    const others: Message[] = [];
+    /** A policy is in force some time after it was put. */
+    const accepts = async (): Promise<boolean> => {
+      const message = messageOf(event("bob"));
+      const isTaken = await takes("hourlyLog", message);
+      if (isTaken) others.push(message);
+      return isTaken;
+    };
     await fetch(policy, {
       method: "PUT",
       headers,
@@ -231,14 +287,18 @@ describe.skipIf(brokerAt === undefined)("the erasure of a user from RabbitMQ", {
         definition: { "max-length": 1, overflow: "reject-publish" },
       }),
     });
-    await expect.poll(() => round().then(String, ({ code }) => code), poll).toBe("BROKER_FULL");
+    await expect.poll(accepts, poll).toBe(false);
+    await expect(round()).rejects.toMatchObject({ code: "BROKER_FULL" });
+    await expect.poll(() => depth("hourlyLog"), poll).toBe(shared.length + others.length);
     await fetch(policy, { method: "DELETE", headers });
+    await expect.poll(accepts, poll).toBe(true);
     await expect.poll(() => round().then(({ inHand }) => inHand, String), poll).toBe(0);
-    const found = eventsOf(await deliver("hourlyLog", 2));
-    expect(found.toSorted(byId)).toEqual([
-      [messages[0]?.id, event("ann")],
-      [messages[1]?.id, event("bob")],
-    ]);
+    const left = [
+      ...shared.map(({ id }) => [id, event("ann")]),
+      ...others.map(({ id }) => [id, event("bob")]),
+    ];
+    const found = eventsOf(await deliver("hourlyLog", left.length));
+    expect(found.toSorted(byId)).toEqual(left.toSorted(byId));
     expect(await depth("hourlyLog")).toBe(0);
   });
 

@@ -95,6 +95,19 @@ test("what cannot be read is told by the name as a word of its own, in each form
   expect(withoutUser(plain("channel,reads,5"), "ann")).toEqual({ kind: "as it was" });
 });
 
+test("a message of a later version is kept, whatever it holds, and told where the name is a word of it", () => {
+  const { contentType } = encodeRows("m1", []);
+  const later = (username: string): Message => ({
+    id: "m1",
+    contentType,
+    body: Buffer.from(JSON.stringify({ schema: "millrace.envelope/2", id: "m1", by: { [username]: [1] } })),
+  });
+  expect(withoutUser(later("ann"), "ann")).toEqual({ kind: "too new" });
+  expect(withoutUser(later('a"nn'), 'a"nn')).toEqual({ kind: "too new" });
+  expect(withoutUser(later("channel"), "ann")).toEqual({ kind: "as it was" });
+  expect(withoutUser(later("bob"), "ann")).toEqual({ kind: "as it was" });
+});
+
 test.for([
   ["ann", true],
   ["channel ann", true],

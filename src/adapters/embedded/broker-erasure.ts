@@ -56,19 +56,26 @@ export class BrokerErasure {
   }
 
   /** Message by message: those who publish and settle get their turn in between. */
-  erase(username: string): { readonly erased: Erased; readonly inHand: readonly InHand[] } {
+  erase(username: string): {
+    readonly erased: Erased;
+    readonly inHand: readonly InHand[];
+    readonly tooNew: number;
+  } {
+    let tooNew = 0;
     const erased = { ...nothingErased };
     const inHand: InHand[] = [];
     for (let after = 0, page = this.#sql.page.all(after); page.length > 0; page = this.#sql.page.all(after)) {
       after = Number(page.at(-1)?.["seq"]);
-      const found = page.filter((row) => withoutUser(messageOf(row), username).kind !== "as it was");
+      const kinds = page.map((row) => withoutUser(messageOf(row), username).kind);
+      tooNew += kinds.filter((kind) => kind === "too new").length;
+      const found = page.filter((_, index) => kinds[index] === "less" || kinds[index] === "unreadable");
       if (found.length === 0) continue;
       this.#transaction(() => {
         for (const { seq } of found) inHand.push(...this.#eraseFrom(Number(seq), username, erased));
       });
     }
     this.#transaction(() => this.#eraseReasons(username, erased));
-    return { erased, inHand };
+    return { erased, inHand, tooNew };
   }
 
   /** Those of them that a worker may still be at work on. */
@@ -88,7 +95,7 @@ export class BrokerErasure {
     const row = this.#sql.message.get(seq);
     if (row === undefined) return [];
     const without = withoutUser(messageOf(row), username);
-    if (without.kind === "as it was") return [];
+    if (without.kind === "as it was" || without.kind === "too new") return [];
     if (without.kind === "unreadable") {
       // None will ever be applied, whatever a worker has in hand.
       const { changes } = this.#sql.dropLetters.run(seq);

@@ -39,10 +39,11 @@ export function openEmbeddedErasure(dataDir: string, clock: Clock, lockMs = LOCK
   return {
     round: (username, waitMs) =>
       translated(async () => {
-        const { erased: fromBroker, inHand } = broker.erase(username);
+        const { erased: fromBroker, inHand, tooNew } = broker.erase(username);
         const left = await settled(inHand, waitMs);
         // After the wait: what those in hand have written is erased, too.
-        return { erased: erasedAlso(fromBroker, eraseFromStore(store, username)), inHand: left };
+        const erased = erasedAlso(fromBroker, eraseFromStore(store, username));
+        return { erased, inHand: left + tooNew, tooNew };
       }),
     purge: (waitMs) =>
       translated(async () => {

@@ -219,8 +219,11 @@ export const guarantees = {
   readPreference: ReadPreference.primary,
 } as const;
 
-/** @throws MillraceError INVALID_SETTING for a URL that cannot be read. */
-export function clientOf(settings: ConnectionSettings): MongoClient {
+/**
+ * @param answerMs - longest wait for an answer of a server that has taken a command.
+ * @throws MillraceError INVALID_SETTING for a URL that cannot be read.
+ */
+export function clientOf(settings: ConnectionSettings, answerMs = settings.storeTimeoutMs): MongoClient {
   const { storeUrl, storePoolSize, storeTimeoutMs: timeoutMs, certificates } = settings;
   try {
     return new MongoClient(storeUrl, {
@@ -230,7 +233,7 @@ export function clientOf(settings: ConnectionSettings): MongoClient {
       // The driver's one time-out for all (timeoutMS) does nothing in 7.9: each step has its own, and `#within` bounds the whole.
       serverSelectionTimeoutMS: timeoutMs,
       connectTimeoutMS: timeoutMs,
-      socketTimeoutMS: timeoutMs,
+      socketTimeoutMS: answerMs,
       waitQueueTimeoutMS: timeoutMs,
       ...guarantees,
     });

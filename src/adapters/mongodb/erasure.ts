@@ -1,3 +1,4 @@
+import { MongoServerError } from "mongodb";
 import { formsOf, holdsName, nothingErased } from "../../domain/erasure.ts";
 import type { ProjectionName } from "../../domain/projection.ts";
 import type { Clock } from "../../ports/clock.ts";
@@ -55,6 +56,9 @@ async function removeAccount(connection: Connection, username: string): Promise<
   return deletedCount;
 }
 
+/** Documents that one command rewrites: each has up to thousands of rows, and it must end within one time-out of the store. */
+const PULLED_AT_ONCE = 50;
+
 /** The documents stay, as the marks of their messages, and so do their totals. */
 async function pullRows(connection: Connection, username: string): Promise<number> {
   let rows = 0;
@@ -66,9 +70,12 @@ async function pullRows(connection: Connection, username: string): Promise<numbe
     );
     if (found.length === 0) continue;
     const ids = found.map(({ _id }) => _id);
-    await connection.run(({ hourlyLog }) =>
-      hourlyLog.updateMany({ _id: { $in: ids } }, { $pull: { users: { username } } }),
-    );
+    for (let from = 0; from < ids.length; from += PULLED_AT_ONCE) {
+      const some = ids.slice(from, from + PULLED_AT_ONCE);
+      await connection.run(({ hourlyLog }) =>
+        hourlyLog.updateMany({ _id: { $in: some } }, { $pull: { users: { username } } }),
+      );
+    }
     rows += found.flatMap(({ users }) => users).filter((row) => row.username === username).length;
   }
   return rows;
@@ -142,17 +149,28 @@ function isBegunIn(connection: Connection): IsBegun {
   };
 }
 
+/** A server that refuses the command, such as to this user, has answered. */
+const isGone = (thrown: Error): boolean =>
+  faultOf(thrown).kind === "unavailable" && !(thrown instanceof MongoServerError);
+
 /** Asks the server to give back the room of what was deleted; it may have been forbidden to the user, or not be known to the server. */
 async function compactAll(settings: ConnectionSettings): Promise<readonly string[]> {
-  const client = clientOf({ ...settings, storeTimeoutMs: COMPACT_MS });
+  const client = clientOf(settings, COMPACT_MS);
   try {
     const database = client.db(databaseOf(settings.storeUrl));
     const left: string[] = [];
     for (const { name } of await database.listCollections({}, { nameOnly: true }).toArray()) {
-      const refusal = await database.command({ compact: name, force: true }).then(() => undefined, wordsOf);
-      if (refusal !== undefined) left.push(`the store has not compacted ${name}: ${refusal}`);
+      try {
+        await database.command({ compact: name, force: true });
+      } catch (thrown) {
+        // A store that is gone would be waited for at each collection.
+        if (thrown instanceof Error && isGone(thrown)) throw thrown;
+        left.push(`the store has not compacted ${name}: ${wordsOf(thrown)}`);
+      }
     }
     return [...left, FILES_LEFT];
+  } catch (thrown) {
+    throw faultOf(thrown).error;
   } finally {
     await client.close();
   }

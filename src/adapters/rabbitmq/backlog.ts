@@ -67,18 +67,27 @@ export function backlogsIn(management: Management): (queue: ProjectionName) => P
   };
 }
 
+export interface InHandFigures {
+  readonly count: number;
+  /** Of these it is not known: they were just made, or RabbitMQ keeps no statistics. */
+  readonly unknown: readonly string[];
+}
+
 /**
  * What is in anybody's hands, and what is in the queues of retries, by figures that are some seconds old. The function rejects with
  * BROKER_UNAVAILABLE.
  */
-export function inHandIn(management: Management): () => Promise<number> {
+export function inHandIn(management: Management): () => Promise<InHandFigures> {
   return async () => {
     const queues = await figuresOf(management);
     const sum = (names: readonly string[], figure: keyof Omit<QueueFigures, "name">) =>
       names.reduce((total, name) => total + (queues.get(name)?.[figure] ?? 0), 0);
     const retries = projectionNames.flatMap(retryQueuesOf);
     const others = projectionNames.flatMap((queue) => [queue, deadQueueOf(queue)]);
-    return sum(retries, "messages") + sum(others, "messages_unacknowledged");
+    return {
+      count: sum(retries, "messages") + sum(others, "messages_unacknowledged"),
+      unknown: others.filter((name) => queues.get(name)?.messages_unacknowledged === undefined),
+    };
   };
 }
 

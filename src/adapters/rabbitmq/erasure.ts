@@ -19,6 +19,9 @@ const ACKS_MS = 10_000;
 /** How old the management API's figures may be by default: it counts each 5 s what the queues tell it each 5 s. */
 const FIGURES_MS = 11_000;
 
+/** Longest wait for the figures of queues that were just made. */
+const FIRST_FIGURES_MS = 30_000;
+
 export interface RabbitmqErasureSettings extends RabbitmqSettings {
   readonly figuresMs?: number;
 }
@@ -37,14 +40,28 @@ export function openRabbitmqErasure(settings: RabbitmqErasureSettings, clock: Cl
     emit: () => {},
     onMismatch: () => {},
   });
-  const inHand = inHandIn(managementOf(address, brokerManagementUrl));
+  const figures = inHandIn(managementOf(address, brokerManagementUrl));
   let holding: readonly string[] = [];
+
+  async function askInHand(): Promise<number> {
+    const until = clock.now() + FIRST_FIGURES_MS;
+    for (;;) {
+      const { count, unknown } = await figures();
+      const [first] = unknown;
+      if (first === undefined) return count;
+      if (clock.now() >= until) {
+        const detail = `the management API does not tell how many messages of ${first} are unacknowledged: statistics may be switched off`;
+        throw new MillraceError("BROKER_UNAVAILABLE", detail);
+      }
+      await clock.sleep(LOOK_MS);
+    }
+  }
 
   /** By figures of after the last message was taken: who looks at dead letters has them in hand, and a retry may be on its way. */
   async function othersInHand(waitMs: number): Promise<number> {
     await clock.sleep(figuresMs);
     const until = clock.now() + waitMs;
-    for (let found = await inHand(); ; found = await inHand()) {
+    for (let found = await askInHand(); ; found = await askInHand()) {
       if (found === 0 || clock.now() >= until) return found;
       await clock.sleep(LOOK_MS);
     }
@@ -57,10 +74,14 @@ export function openRabbitmqErasure(settings: RabbitmqErasureSettings, clock: Cl
       });
       try {
         await answered(declareTopology(connection.model));
+        // It is needed at the end: that it is not there is told before anything is changed.
+        await askInHand();
         const control = await connection.channel();
         await assertNoConsumer(control, clock, waitMs);
         await assertNoRetry(control, clock, RETRIES_MS);
-        const rewriting: Rewriting = { username, isBegun, erased: { ...nothingErased }, begun: new Set() };
+        const begun = new Set<string>();
+        const tooNew = new Set<string>();
+        const rewriting: Rewriting = { username, isBegun, erased: { ...nothingErased }, begun, tooNew };
         const rotations = await Promise.all(
           projectionNames.map(async (queue) => {
             const channel = await connection.channel();
@@ -77,7 +98,8 @@ export function openRabbitmqErasure(settings: RabbitmqErasureSettings, clock: Cl
         await assertNoRetry(control, clock, 0);
         for (const rotation of rotations.flat()) others += await rotation.runReturned();
         holding = rotations.flat().flatMap(({ holds, name }) => (holds ? [`the queue ${name}`] : []));
-        return { erased: rewriting.erased, inHand: rewriting.begun.size + others };
+        const inHand = begun.size + tooNew.size + others;
+        return { erased: rewriting.erased, inHand, tooNew: tooNew.size };
       } catch (error) {
         throw unavailable(error);
       } finally {

@@ -16,6 +16,8 @@ export interface Rewriting {
   readonly erased: Record<keyof Erased, number>;
   /** Queues and ids of messages that must be applied as they are. */
   readonly begun: Set<string>;
+  /** The same of messages of a later version that hold the name. */
+  readonly tooNew: Set<string>;
 }
 export interface RotationParts {
   readonly channel: Channel;
@@ -129,6 +131,10 @@ export class Rotation {
     const { username, isBegun, erased } = rewriting;
     const without = withoutUser(message, username);
     if (without.kind === "as it was") return this.#withoutState(message);
+    if (without.kind === "too new") {
+      rewriting.tooNew.add(`${this.name} ${message.id}`);
+      return this.#withoutState(message);
+    }
     if (without.kind === "unreadable") {
       erased.unreadable += 1;
       return undefined;
