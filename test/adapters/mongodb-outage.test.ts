@@ -108,7 +108,8 @@ describe.skipIf(inject("ownPartsMissing") !== undefined)(
       for (let round = 0; round < 3; round += 1) {
         await sleep(1500);
         await part.kill();
-        await sleep(300);
+        // The first time for longer than the store waits for its server.
+        await sleep(round === 0 ? 6000 : 300);
         await part.start();
       }
       await sleep(1000);
