@@ -202,6 +202,20 @@ test("an event id that holds the name is still counted once, also by another mes
   expect(await store.claim({ ...claim, messageId: "m9" }, NOW)).toEqual(new Set());
 });
 
+test("all of very many ids are replaced, and one that holds the name inside of a longer word keeps no round from being the last", async () => {
+  const inside = messageOf("m1", event("ann", "reads", `id:${NAME}s`));
+  await workOff(broker, store, [inside], projectionNames);
+  expect(await eraseName()).toMatchObject({ complete: true, rounds: 1, holding: [], erased: { claims: 0 } });
+  const many = Array.from({ length: 1203 }, (_, index) => event("ann", "reads", `id:${NAME}-${index}`));
+  await workOff(broker, store, [messageOf("m2", ...many)], projectionNames);
+  const report = await eraseName();
+  expect(report).toMatchObject({ complete: true, holding: [] });
+  expect(report.erased).toMatchObject({ claims: 2 * many.length });
+  const again = messageOf("m3", ...many, event("ann", "reads", `id:${NAME}s`));
+  await workOff(broker, store, [again], projectionNames);
+  expect((await views()).hourly).toEqual([`ann reads ${1 + many.length}`]);
+});
+
 test("a delivery that stays in hand beyond the wait is told, and so is that it is not complete", async () => {
   await broker.publish(messageOf("m1", event(NAME)));
   const stop = new AbortController();
