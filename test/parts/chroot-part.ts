@@ -1,6 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { OwnPart } from "./own.ts";
+import type { Filed } from "./part.ts";
 import type { PartProcesses } from "./process.ts";
 
 const STOP_MS = 30_000;
@@ -50,6 +51,13 @@ export abstract class ChrootPart extends OwnPart implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill();
     await this.processes[Symbol.asyncDispose]();
+  }
+
+  protected filed(environment: Readonly<Record<string, string>>): Filed {
+    return {
+      folder: this.processes.folder,
+      shell: (script) => this.processes.run(["sh", "-ec", script], environment),
+    };
   }
 
   protected lives(): boolean {

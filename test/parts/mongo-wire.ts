@@ -9,7 +9,7 @@ import { ChrootPart, ended } from "./chroot-part.ts";
 import { command } from "./command.ts";
 import { obtainFerretDb } from "./ferretdb.ts";
 
-import type { StorePart } from "./part.ts";
+import type { Filed, StorePart } from "./part.ts";
 import { freePorts } from "./ports.ts";
 import { PartProcesses } from "./process.ts";
 
@@ -86,9 +86,19 @@ export class MongoWire extends ChrootPart implements StorePart {
     this.url = `mongodb://127.0.0.1:${port}/`;
   }
 
+  get files(): Filed {
+    const server = { PGHOST: "127.0.0.1", PGPORT: String(this.#postgresPort), PGUSER: "postgres" };
+    return this.filed({ ...this.#environment(), ...server });
+  }
+
+  #environment(): Readonly<Record<string, string>> {
+    const home = this.processes.inside;
+    return { HOME: home, LANG: "C.UTF-8", PATH: `${BIN}:/usr/local/bin:/usr/bin:/bin` };
+  }
+
   protected async launch(): Promise<void> {
     const { inside } = this.processes;
-    const environment = { HOME: inside, LANG: "C.UTF-8", PATH: `${BIN}:/usr/local/bin:/usr/bin:/bin` };
+    const environment = this.#environment();
     const postgres = this.processes.spawn(
       ["postgres", "-D", `${inside}/pg`, "-p", String(this.#postgresPort)],
       environment,

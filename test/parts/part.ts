@@ -19,14 +19,27 @@ export interface Part extends AsyncDisposable {
   resume(): Promise<void>;
 }
 
+/** A part whose files this process can read. */
+export interface Filed {
+  /** Of all that the part has written: its data, and what it prints. */
+  readonly folder: string;
+  /** What a line of shell prints, run beside the server with the programs that administer it. Rejects when it fails. */
+  shell(script: string): Promise<string>;
+}
+
 export interface BrokerPart extends Part {
   /** With the name and the password. */
   readonly managementUrl: string;
   /** What rabbitmqctl answers to the words. Rejects with what it wrote when it fails. */
   ctl(...words: string[]): Promise<string>;
+  /** Undefined for one in a container, and for one that this run did not start. */
+  readonly files?: Filed;
 }
 
-export type StorePart = Part;
+export interface StorePart extends Part {
+  /** The same; where it is there, it is FerretDB on PostgreSQL. */
+  readonly files?: Filed;
+}
 
 /** A part cannot be had on this machine: the message says why, and what would help. */
 export class PartMissing extends Error {

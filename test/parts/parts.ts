@@ -5,7 +5,7 @@ import { portTaken } from "./own.ts";
 import { type BrokerPart, type Part, PartMissing, type StorePart } from "./part.ts";
 import { RabbitMq } from "./rabbitmq.ts";
 
-export type { BrokerPart, Part, StorePart } from "./part.ts";
+export type { BrokerPart, Filed, Part, StorePart } from "./part.ts";
 
 export interface BrokerPartOptions {
   /** Further lines of rabbitmq.conf. */

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { askBroker, askManagement } from "./ask.ts";
 import { chroot, type Recipe } from "./chroot.ts";
 import { ChrootPart } from "./chroot-part.ts";
-import type { BrokerPart } from "./part.ts";
+import type { BrokerPart, Filed } from "./part.ts";
 import { freePorts } from "./ports.ts";
 import { PartProcesses } from "./process.ts";
 
@@ -55,6 +55,10 @@ export class RabbitMq extends ChrootPart implements BrokerPart {
   /** What rabbitmqctl answers to the words. Rejects with what it wrote when it fails. */
   async ctl(...words: string[]): Promise<string> {
     return this.processes.run(["rabbitmqctl", "--quiet", ...words], this.#environment());
+  }
+
+  get files(): Filed {
+    return this.filed(this.#environment());
   }
 
   protected async launch(): Promise<void> {
