@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, test, vi } from "vitest";
+import { connect } from "amqplib";
 import { systemClock } from "../../src/adapters/clock.ts";
 import { openRabbitmqBroker } from "../../src/adapters/rabbitmq/broker.ts";
 import { envelopeContentType } from "../../src/domain/envelope.ts";
@@ -153,6 +154,16 @@ describe.skipIf(inject("ownPartsMissing") !== undefined)("the files of RabbitMQ 
       { username: `user ${number % 50}`, metric: "beside", count: 1, id: `beside ${number}` },
     ]);
   }
+  async function sendToRetry(queue: string, body: string): Promise<void> {
+    const model = await connect(broker.url);
+    try {
+      const channel = await model.createConfirmChannel();
+      channel.sendToQueue(queue, Buffer.from(body), { persistent: true, contentType: envelopeContentType });
+      await channel.waitForConfirms();
+    } finally {
+      await model.close();
+    }
+  }
   async function views() {
     const users = await Array.fromAsync(accounts(queryUrl));
     const hourly = await Array.fromAsync(hourlyPerUser(queryUrl));
@@ -194,13 +205,13 @@ describe.skipIf(inject("ownPartsMissing") !== undefined)("the files of RabbitMQ 
     await send(0, REQUESTS / 2);
     // So that it is in segments of the queues, and not only in the log of all.
     await brokerFiles.shell("rabbitmqctl eval 'ra_log_wal:force_roll_over(ra_log_wal).'");
-    // As the server does by itself once enough has changed.
-    await storeFiles.shell("psql --command 'CHECKPOINT' --command 'ANALYZE'");
     await send(REQUESTS / 2, REQUESTS);
     await expect.poll(async () => (await views()).beside, poll).toBe(REQUESTS);
+    // As the server does by itself once enough has changed: common values are in its statistics then.
+    await storeFiles.shell("psql --command 'ANALYZE' --command 'CHECKPOINT'");
     // Waits for another try, for a minute.
-    const later = { schema: "millrace.envelope/2", id: "later", users: [NAME] };
-    await client.publish(rubbish(envelopeContentType, JSON.stringify(later)));
+    const later = { schema: "millrace.envelope/1", id: "later", users: [NAME] };
+    await sendToRetry("hourlyLog.retry.60s", JSON.stringify(later));
     await expect.poll(async () => new Map(await waiting()).get("hourlyLog.retry.60s"), poll).toBe(1);
     const { ofName, ...before } = await views();
     expect(ofName).toBeGreaterThan(0);
@@ -215,13 +226,10 @@ describe.skipIf(inject("ownPartsMissing") !== undefined)("the files of RabbitMQ 
     await client[Symbol.asyncDispose]();
     const left = { broker: await ofBroker(), store: await ofStore() };
     console.info({ report, left });
-    // What is to be got rid of was there: as the servers keep it, in logs, segments, tables and statistics.
+    // What is to be got rid of was there: as the servers keep it, in logs, segments and tables.
     for (const kept of [/\.wal$/, /\.segment$/])
       expect(left.broker).toContainEqual(expect.stringMatching(kept));
-    const statistics = await storeFiles.shell(
-      `psql --tuples-only --no-align --command "SELECT pg_relation_filepath('pg_statistic')"`,
-    );
-    expect(left.store).toContain(`pg/${statistics.trim()}`);
+    expect(left.store).toContainEqual(expect.stringMatching(/^pg\/base\//));
     expect(left.store).toContainEqual(expect.stringMatching(/^pg\/pg_wal\//));
 
     await brokerFiles.shell(await recipeWith("rabbitmqctl delete_queue"));
