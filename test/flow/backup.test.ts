@@ -21,6 +21,8 @@ const SETTLE_MS = 120_000;
 const START_MS = 120_000;
 /** The requests that are sent again are as long as this many events. */
 const BATCH = 500;
+/** Events that are acknowledged while the backup is taken. */
+const LEAST_MEANWHILE = 100;
 
 /** Until every message of every queue has been settled. */
 async function drained({ dataDir }: Standalone): Promise<void> {
@@ -54,19 +56,25 @@ test("a backup that was taken under load restores all that was acknowledged befo
   const { ledger } = traffic;
   while (ledger.acknowledged < 1000) await sleep(50);
 
-  const before = new Set(Array.from(ledger.all()).filter(({ state }) => state === "acknowledged"));
   const file = join(folder, "under-load.backup");
-  const surging = setInterval(() => traffic.surge(), 500);
-  const made = await millrace("backup", file, "--data-dir", source.dataDir);
+  const surging = setInterval(() => traffic.surge(), 100);
+  let before = new Set<Posted>();
+  // On a quick machine it may be over before much has come in: then once more, of more.
+  for (let tries = 20; tries > 0; tries -= 1) {
+    await rm(file, { force: true });
+    before = new Set(Array.from(ledger.all()).filter(({ state }) => state === "acknowledged"));
+    const made = await millrace("backup", file, "--data-dir", source.dataDir);
+    expect(made).toMatchObject({ code: 0, stderr: "" });
+    if (ledger.acknowledged >= before.size + LEAST_MEANWHILE) break;
+  }
   clearInterval(surging);
-  expect(made).toMatchObject({ code: 0, stderr: "" });
   const begun = new Set(ledger.all());
   const acknowledgedThen = ledger.acknowledged;
   while (ledger.acknowledged < acknowledgedThen + 500) await sleep(50);
   await traffic.finish(SETTLE_MS);
   expect(traffic.faults()).toEqual([]);
   // There was load all the while.
-  expect(acknowledgedThen).toBeGreaterThan(before.size + 100);
+  expect(acknowledgedThen).toBeGreaterThanOrEqual(before.size + LEAST_MEANWHILE);
 
   const target = parts.use(await restored(file));
   await drained(target);
