@@ -1,16 +1,6 @@
-import { createHash } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
 import { type Erased, formsOf, holdsName, nothingErased } from "../../domain/erasure.ts";
-
-/** No id that a client chose begins like this: see domain/event-id.ts. */
-const ERASED = "erased:";
-
-/** Stands for an event id that held an erased name: who sends the id again is still told from who does not. */
-export const digestOf = (eventId: string): string =>
-  `${ERASED}${createHash("sha256").update(eventId).digest("hex")}`;
-
-/** Whether there is any such claim: most stores have none, and then no id needs its digest. */
-export const anyDigest = `SELECT 1 FROM claim WHERE event_id >= '${ERASED}' AND event_id < 'erased;' LIMIT 1`;
+import { digestOf, isDigest } from "./erased-claim.ts";
 
 /** Claims that are digested in one transaction: others write in between. */
 const PAGE = 500;
@@ -49,7 +39,7 @@ function digestClaims(database: DatabaseSync, username: string): number {
     after = Number(rows.at(-1)?.["rowid"]);
     const found = rows
       .map(({ rowid, event_id: id }) => ({ rowid: Number(rowid), id: String(id) }))
-      .filter(({ id }) => !id.startsWith(ERASED));
+      .filter(({ id }) => !isDigest(id));
     if (found.length === 0) continue;
     transaction(database, () => {
       for (const { rowid, id } of found)

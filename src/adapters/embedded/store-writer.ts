@@ -4,7 +4,7 @@ import { projectionNames } from "../../domain/projection.ts";
 import { hourWindow } from "../../domain/retention.ts";
 import { merge, type Summary } from "../../domain/summary.ts";
 import type { Claim } from "../../ports/store.ts";
-import { anyDigest, digestOf } from "./store-erasure.ts";
+import { anyDigest, digestOf } from "./erased-claim.ts";
 import { openStoreDatabase } from "./store-schema.ts";
 
 const mergeSummary = `ON CONFLICT DO UPDATE SET
