@@ -116,6 +116,9 @@ test("a user who is erased under load, the erasure killed once and run again, is
     while ((await broker.backlog("hourlyLog")).deadLetters < LETTERS) await sleep(50);
   }
   while (traffic.ledger.acknowledged < 1000) await sleep(50);
+  // Of the log the last mebibyte is kept: on a quick machine these lines are gone by the end.
+  const begun = standalone.log();
+  expect(begun).toContain("dead letter: see millrace dead-letters list");
   expect(await rowsOfName(standalone)).toMatchObject({ accounts: 1 });
   expect((await holding(dataDir)).length).toBeGreaterThan(1);
 
@@ -162,12 +165,8 @@ test("a user who is erased under load, the erasure killed once and run again, is
   expect(await countsOf(standalone, "of-bob")).toBe(1);
   expect(await countsOf(standalone, "beside")).toBe(posted / 2);
   const log = standalone.log();
-  expect(log).toContain("dead letter: see millrace dead-letters list");
-  expect([log, stdout, JSON.stringify(audit)].map((text) => tells(Buffer.from(text)))).toEqual([
-    false,
-    false,
-    false,
-  ]);
+  const told = [begun, log, stdout, JSON.stringify(audit)].map((text) => tells(Buffer.from(text)));
+  expect(told).toEqual(told.map(() => false));
   {
     await using broker = openBroker(dataDir);
     const left = await Array.fromAsync(broker.deadLetters.list("hourlyLog"));
