@@ -7,7 +7,7 @@ import {
 import { queueScalerStatus, type QueueScalerStatus } from "./queue-scaler-status.ts";
 
 /** As much of JSON Schema as the custom resource is written in. */
-interface Schema {
+export interface Schema {
   readonly type?: string;
   readonly default?: unknown;
   readonly enum?: readonly unknown[];

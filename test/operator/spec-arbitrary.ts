@@ -1,18 +1,6 @@
 import * as fc from "fast-check";
 import { queueScalerSpec } from "../../operator/queue-scaler.ts";
-
-export interface Schema {
-  readonly type?: string;
-  readonly default?: unknown;
-  readonly enum?: readonly unknown[];
-  readonly minimum?: number;
-  readonly maximum?: number;
-  readonly minLength?: number;
-  readonly maxLength?: number;
-  readonly pattern?: string;
-  readonly properties?: Readonly<Record<string, Schema>>;
-  readonly required?: readonly string[];
-}
+import type { Schema } from "../../operator/read-scaler.ts";
 
 /** What the schema allows; what has a default, or need not be there, is not always there. */
 function allowedBy(schema: Schema): fc.Arbitrary<unknown> {
